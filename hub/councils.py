@@ -1,0 +1,189 @@
+"""What the pages of the directory show: one view per council, from the rows of a release."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date, datetime
+
+    from hub.release import Release, Row
+
+GONE = "retired"
+LOOKED = ("found", "none_found")
+FRESH_DAYS = (7, 30, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the A–Z: the network, the address, and the account's status."""
+
+    platform: str
+    url: str
+    status: str
+
+
+@dataclass(slots=True)
+class Council:
+    """One current council with everything that its page shows.
+
+    `looked` holds the networks for which its site could be read: an account that is missing from
+    any other is not known to be missing.
+    """
+
+    row: Row
+    county: str
+    fresh: str
+    links: list[Link]
+    looked: frozenset[str]
+    corporate: list[Row] = field(default_factory=list)
+    services: dict[str, list[Row]] = field(default_factory=dict)
+    gone: list[Row] = field(default_factory=list)
+    coverage: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The council's stable id, which is its address on the site."""
+        return str(self.row["council_id"])
+
+    @property
+    def accounts(self) -> list[Row]:
+        """All of its accounts, in the order of the page."""
+        grouped = [row for rows in self.services.values() for row in rows]
+        return [*self.corporate, *grouped, *self.gone]
+
+    @property
+    def words(self) -> str:
+        """What a search finds it by, beside what the row shows: other names and handles."""
+        handles = {row["handle"] for row in self.accounts}
+        return " ".join([*(self.row["names_other"] or []), self.county, *sorted(handles)]).strip()
+
+
+def view(release: Release) -> list[Council]:
+    """Every current council in the order of the directory, with its rows of each table."""
+    order = {name: place for place, name in enumerate(release.networks)}
+    accounts = _grouped(release.accounts)
+    coverage = _grouped(release.coverage)
+    changes = _grouped(release.changelog)
+    history = _grouped(release.history)
+    county = _counties(release)
+
+    def rank(row: Row) -> tuple[bool, int, str]:
+        return (not row["is_primary"], order[row["platform"]], row["handle"].casefold())
+
+    councils = []
+    for row in release.directory:
+        key = row["council_id"]
+        own = sorted(accounts[key], key=rank)
+        council = Council(
+            row=row,
+            county=county.get(key, ""),
+            fresh=_fresh(row["checked_on"], release.as_of),
+            links=_links(own),
+            looked=frozenset(r["platform"] for r in coverage[key] if r["state"] in LOOKED),
+            corporate=[r for r in own if r["scope"] == "corporate" and r["status"] != GONE],
+            services=_services(r for r in own if r["scope"] == "service" and r["status"] != GONE),
+            gone=[r for r in own if r["status"] == GONE],
+            coverage=sorted(
+                (r for r in coverage[key] if r["state"] != "found"),
+                key=lambda r: order.get(r["platform"], len(order)),
+            ),
+            changes=changes[key],
+            history=[r for r in history[key] if r["status"] == "removed"],
+        )
+        councils.append(council)
+    return councils
+
+
+def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["council_id"]].append(row)
+    return groups
+
+
+def _links(accounts: list[Row]) -> list[Link]:
+    """The account to show for each network: the primary ones, twins in two languages included."""
+    return [
+        Link(row["platform"], row["url"], row["status"])
+        for row in accounts
+        if row["is_primary"] and row["status"] != GONE
+    ]
+
+
+def _services(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["service"] or ""].append(row)
+    return {name: groups[name] for name in sorted(groups, key=lambda name: (not name, name))}
+
+
+def _counties(release: Release) -> dict[str, str]:
+    """Name of the county above each district."""
+    names = {row["council_id"]: row["name"] for row in release.councils}
+    return {
+        row["council_id"]: names.get(row["county_id"], "")
+        for row in release.councils
+        if row["county_id"]
+    }
+
+
+def _fresh(checked: date | None, as_of: datetime) -> str:
+    """How fresh the last look is: days from FRESH_DAYS, 'old', or 'never'."""
+    if checked is None:
+        return "never"
+    age = (as_of.date() - checked).days
+    return next((str(days) for days in FRESH_DAYS if age <= days), "old")
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An address that leads elsewhere: an old code, or a council that ended or is to come."""
+
+    id: str
+    name: str
+    status: str
+    day: date | None
+    targets: tuple[str, ...]
+
+
+def moved(release: Release) -> list[Moved]:
+    """Every other address of a council: GSS codes now and before, ended and coming councils."""
+    current = {row["council_id"] for row in release.directory}
+    pages = {
+        code: Moved(code, row["name"], "code", None, (row["council_id"],))
+        for row in release.directory
+        for code in [row["gss_code"]]
+        if code
+    }
+    rows = {row["council_id"]: row for row in release.councils}
+    for row in release.councils:
+        key = row["council_id"]
+        if key not in current:
+            day = row["start_date"] if row["status"] == "coming" else row["end_date"]
+            pages[key] = Moved(key, row["name"], row["status"], day, _heirs(key, rows, current))
+        for code in [row["gss_code"], *(row["former_gss_codes"] or [])]:
+            if code and code not in pages:
+                pages[code] = Moved(code, row["name"], "code", None, (key,))
+    return [pages[key] for key in sorted(pages)]
+
+
+def _heirs(key: str, rows: dict[str, Row], current: set[str]) -> tuple[str, ...]:
+    """The current councils that took over, through successors that have ended themselves."""
+    seen: set[str] = set()
+    queue, heirs = list(rows[key]["replaced_by"] or []), []
+    while queue:
+        heir = queue.pop(0)
+        if heir in seen:
+            continue
+        seen.add(heir)
+        if heir in current:
+            heirs.append(heir)
+        elif heir in rows:
+            queue.extend(rows[heir]["replaced_by"] or [])
+    return tuple(heirs)

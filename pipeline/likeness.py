@@ -1,0 +1,399 @@
+"""How like a council's name a handle is: place words, short forms, initials, council words.
+
+Without it a link in the footer is only a link: '@GlosCC' could be anybody, '@MoorlandDC' in the
+footer of another council would be that council's, and two accounts of one network could not be
+told apart. Names are compared as sets of forms, so that a million pairs are one join.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+OPAQUE = re.compile(
+    r"UC[\w-]{22}|(?:id:|cid:|place:)?\d[\d:x]*|0x[\da-f:x]+|\d+@N\d\d|did:.+|0029[0-9A-Za-z]{16,}",
+    re.ASCII,
+)
+LONG_NUMBER = re.compile(r"[-_]?\d{6,}$")
+KIND_SEGMENTS = frozenset(
+    [
+        "pages",
+        "groups",
+        "channel",
+        "user",
+        "c",
+        "company",
+        "school",
+        "showcase",
+        "in",
+        "photos",
+        "people",
+        "p",
+        "profile.php",
+        "id",
+        "agency-detail",
+        "profile",
+        "add",
+    ]
+)
+SHORTEST_INSIDE = 5
+DEEPEST = 5
+
+# How much of a form's strength is left, by what stands beside the form in the handle.
+BARE, PLAIN, STRONG, SERVICE, INSIDE = "bare", "plain", "strong", "service", "inside"
+FACTOR = {BARE: 0.92, PLAIN: 0.95, STRONG: 1.0, SERVICE: 0.85, INSIDE: 0.45}
+KIND_ORDER = (BARE, PLAIN, STRONG, SERVICE)
+STRONG_BONUS = 0.2
+
+FULL, SHORT, PART, TYPE_WORDS = 1.0, 0.95, 0.8, 0.55
+STUMP, INITIALS_3, INITIALS_2 = 0.55, 0.8, 0.5
+FORM_COLUMNS = ["council_id", "form", "strength", "place", "language"]
+
+
+@dataclass(frozen=True, slots=True)
+class Affixes:
+    """Pieces of handles that are no place: council words, dressing, services; and their lengths."""
+
+    kinds: Mapping[str, str]
+    lengths: tuple[int, ...]
+
+
+def affixes_of(handle_rules: Mapping[str, Any], services: Iterable[str]) -> Affixes:
+    """The affixes of data/rules/attribution.toml and the services' pieces; council words win."""
+    kinds = dict.fromkeys(handle_rules["plain"], PLAIN) | dict.fromkeys(services, SERVICE)
+    kinds |= dict.fromkeys(handle_rules["strong"], STRONG)
+    return Affixes(kinds, tuple(sorted({len(piece) for piece in kinds})))
+
+
+def plain_text(text: str) -> str:
+    """Fold to ASCII letters, digits and spaces: 'Môn & Wight' is 'mon and wight'."""
+    flat = unicodedata.normalize("NFKD", text.replace("&", " and ")).casefold()
+    flat = re.sub(r"[\u0300-\u036f'’‘`.]", "", flat)
+    return re.sub(r"[^0-9a-z]+", " ", flat).strip()
+
+
+def bare(handle: str, host_suffixes: Iterable[str] = ()) -> str:
+    """The part of a handle that says a name, letters and digits only; empty for an opaque id.
+
+    'company/moor-district-council' gives 'moordistrictcouncil', 'channel/UC…' gives ''.
+    """
+    text = handle.strip().lstrip("@")
+    if "@" in text and not OPAQUE.fullmatch(text):
+        text = text.split("@")[0]
+    segments = [s for s in text.split("/") if s and s.casefold() not in KIND_SEGMENTS]
+    named = [s for s in segments if not OPAQUE.fullmatch(s)]
+    if not named or any(s.startswith("UC") and OPAQUE.fullmatch(s) for s in segments):
+        return ""
+    name = LONG_NUMBER.sub("", named[-1]).removeprefix("www.")
+    for suffix in (".bsky.social", *(f".{s}" for s in host_suffixes)):
+        name = name.removesuffix(suffix)
+    return plain_text(name).replace(" ", "")
+
+
+def council_forms(
+    names: Iterable[str], hosts: Iterable[str], names_rules: Mapping[str, Any]
+) -> dict[str, tuple[float, bool, str]]:
+    """Every written form of one council's name.
+
+    Returns form → (strength 0–1, whether it is the whole place name, language or '' for English).
+    """
+    found: dict[str, tuple[float, bool, str]] = {}
+
+    def keep(form: str, strength: float, place: bool, language: str) -> None:
+        known = found.get(form)
+        if len(form) > 1 and (known is None or known[:2] < (strength, place)):
+            found[form] = (strength, place, language)
+
+    for name in names:
+        language = language_of_name(name)
+        for form, strength, place in name_forms(name, names_rules):
+            keep(form, strength, place, language)
+    for host in hosts:
+        label = host_label(host, names_rules["host_suffixes"])
+        keep(label, FULL, len(label) >= SHORTEST_INSIDE, "")
+        for word in names_rules["types"]:
+            if label.endswith(word) and len(label) - len(word) > 2:
+                keep(label.removesuffix(word), SHORT, False, "")
+    return found
+
+
+def language_of_name(name: str) -> str:
+    """'cy' for an official Welsh name, 'gd' for a Gaelic one, '' otherwise."""
+    first = plain_text(name).split(" ")[0]
+    return {"cyngor": "cy", "comhairle": "gd"}.get(first, "")
+
+
+def host_label(host: str, suffixes: Iterable[str]) -> str:
+    """The label of a host that says whose it is: 'www.n-somerset.gov.uk' gives 'nsomerset'."""
+    labels = host.casefold().strip(".").split(".")
+    for suffix in sorted(suffixes, key=len, reverse=True):
+        parts = suffix.split(".")
+        if labels[-len(parts) :] == parts and len(labels) > len(parts):
+            return re.sub(r"[^0-9a-z]", "", labels[-len(parts) - 1])
+    return re.sub(r"[^0-9a-z]", "", labels[0])
+
+
+def name_forms(name: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
+    """Forms of one name: (form, strength, whole place name)."""
+    text = plain_text(name)
+    place_text = text
+    for title in sorted(rules["leading"], key=len, reverse=True):
+        if place_text.startswith(f"{title} "):
+            place_text = place_text.removeprefix(f"{title} ")
+            break
+    words = [w for w in place_text.split() if w not in rules["types"]] or place_text.split()
+    while len(words) > 1 and words[0] in rules["small"]:
+        words = words[1:]
+    significant = [w for w in words if w not in rules["small"]] or words
+    yield "".join(words), FULL, True
+    yield "".join(significant), FULL, True
+    yield text.replace(" ", ""), FULL, True
+    yield from _short_forms(significant, rules)
+    yield from _part_forms(significant, rules)
+    yield from _initials(text.split(), words, rules)
+    titles = [w for w in text.split() if w in rules["types"] and len(w) > 3]
+    if len(titles) > 1:
+        yield "".join(titles), TYPE_WORDS, False
+
+
+def _short_forms(words: list[str], rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
+    """Words in their usual short form ('glos'), and compass words cut to a letter ('nsomerset')."""
+    last = words[-1]
+    for short in rules["short"].get(last, []):
+        yield "".join([*words[:-1], short]), SHORT, False
+        yield "".join([*(w[0] for w in words[:-1]), short]), SHORT, False
+    for short in rules["short"].get(words[0], []):
+        yield "".join([short, *words[1:]]), SHORT, False
+    if len(words) > 1 and any(w in rules["compass"] for w in words):
+        yield "".join(w[0] if w in rules["compass"] else w for w in words), SHORT, False
+
+
+def _part_forms(words: list[str], rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
+    """Some of the words ('windsormaidenhead' of three), and stumps ('shrop', 'eastren')."""
+    head, last = words[:-1], words[-1]
+    for pair in combinations(words, 2):
+        if not any(w in rules["compass"] for w in pair) or len(words) == 2:
+            yield "".join(pair), SHORT, False
+        elif len(words) > 2:
+            yield "".join(pair), PART, False
+    for word in words:
+        if len(words) > 1 and len(word) > 3 and word not in rules["compass"]:
+            yield word, PART if word == words[0] else STUMP, False
+    compass_only = all(w in rules["compass"] for w in head)
+    for size in range(3, len(last)):
+        if compass_only:
+            stump = STUMP if size > 3 or head else STUMP - 0.15
+            yield "".join(head) + last[:size], stump, False
+            if head:
+                yield "".join(w[0] for w in head) + last[:size], stump - 0.15, False
+    if last.endswith("shire") and len(last) > 8:
+        yield "".join(head) + last.removesuffix("shire"), STUMP, False
+
+
+def _initials(
+    full: list[str], words: list[str], rules: Mapping[str, Any]
+) -> Iterator[tuple[str, float, bool]]:
+    """First letters, of the place alone and of the whole name, small words in and out."""
+    small = rules["small"]
+    for source in (
+        words,
+        full,
+        [w for w in words if w not in small],
+        [w for w in full if w not in small],
+    ):
+        letters = "".join(w[0] for w in source)
+        if len(letters) > 1:
+            yield letters, INITIALS_3 if len(letters) > 2 else INITIALS_2, False
+
+
+def forms(register: pd.DataFrame, names_rules: Mapping[str, Any]) -> pd.DataFrame:
+    """All forms of all councils: council_id, form, strength 0–1, place (whole name), language.
+
+    The two councils of a shared website also answer to their two places together.
+    """
+    rows: list[tuple[str, str, float, bool, str]] = []
+    hosts = _hosts(register)
+    shared = dict(zip(register["council_id"], register["shares_website_with"], strict=True))
+    names = {
+        i: [name, *_texts(others)]
+        for i, name, others in zip(
+            register["council_id"], register["name"], register["names_other"], strict=True
+        )
+    }
+    for council, own in names.items():
+        partner = shared.get(council)
+        site = [] if isinstance(partner, str) and partner in names else hosts[council]
+        for form, facts in council_forms(own, site, names_rules).items():
+            rows.append((council, form, *facts))
+        if isinstance(partner, str) and partner in names:
+            rows.extend(
+                (council, form, FULL, True, "")
+                for form in _pair_forms(own[0], names[partner][0], names_rules)
+            )
+    table = pd.DataFrame(rows, columns=FORM_COLUMNS)
+    table = table.sort_values(["council_id", "form", "strength"], ascending=[True, True, False])
+    return table.drop_duplicates(["council_id", "form"]).reset_index(drop=True)
+
+
+def _hosts(register: pd.DataFrame) -> dict[str, list[str]]:
+    """Hosts of each council: of its website, and the other ones."""
+    return {
+        council: [
+            *([urlsplit(site).hostname or ""] if isinstance(site, str) and site else []),
+            *_texts(others),
+        ]
+        for council, site, others in zip(
+            register["council_id"], register["website"], register["other_hosts"], strict=True
+        )
+    }
+
+
+def _pair_forms(one: str, other: str, rules: Mapping[str, Any]) -> Iterator[str]:
+    """'adurworthing', 'adurandworthing', and the other way round."""
+    a, b = (next(name_forms(name, rules))[0] for name in (one, other))
+    for first, second in ((a, b), (b, a)):
+        yield first + second
+        yield f"{first}and{second}"
+
+
+def _texts(value: object) -> list[str]:
+    """A list cell as a list of texts, whatever the reader made of it."""
+    if isinstance(value, str):
+        return [part for part in value.split("|") if part]
+    return [str(item) for item in value] if hasattr(value, "__iter__") else []
+
+
+def cores(name: str, affixes: Affixes) -> list[tuple[str, str, str]]:
+    """What is left of a name when council and service words are taken off its ends.
+
+    Returns (core, kind, residual) for every way to do so; the kind says what was taken off.
+    'esccroads' gives among others ('escc', 'service', 'roads').
+    """
+    found = {name: (BARE, "")}
+    edge = [name]
+    for _ in range(DEEPEST):
+        edge = [core for whole in edge for core in _cut(found, whole, affixes)]
+    return [(core, kind, rest) for core, (kind, rest) in found.items()]
+
+
+def _cut(found: dict[str, tuple[str, str]], whole: str, affixes: Affixes) -> list[str]:
+    """Take one affix off either end, every way there is; records and returns the new cores."""
+    new = []
+    before, rest = found[whole]
+    for size in affixes.lengths:
+        if size > len(whole) - 2:
+            break
+        for core, piece in ((whole[size:], whole[:size]), (whole[:-size], whole[-size:])):
+            kind = affixes.kinds.get(piece)
+            if kind is not None and core not in found:
+                found[core] = (max(kind, before, key=KIND_ORDER.index), f"{rest} {piece}".strip())
+                new.append(core)
+    return new
+
+
+def likeness(
+    pairs: pd.DataFrame, register: pd.DataFrame, rules: Mapping[str, Any], services: Iterable[str]
+) -> pd.DataFrame:
+    """Compare handles with the names of the councils whose pages carry them.
+
+    Args:
+        pairs: Columns council_id and handle, one row per distinct pair.
+        register: The councils, all of them: a handle may be another council's.
+        rules: `names`, `handle` of data/rules/attribution.toml.
+        services: Pieces of handles that name a service.
+
+    Returns:
+        `pairs` with name_likeness (0–1, missing for an opaque id), residual (what stands beside
+        the name), form_language, foreign (council_id of the council that it fits best, where that
+        is another one) and foreign_likeness.
+    """
+    affixes = affixes_of(rules["handle"], services)
+    known = forms(register, rules["names"])
+    handles = pd.DataFrame({"handle": sorted(set(pairs["handle"]))}, dtype="str")
+    suffixes = rules["names"]["host_suffixes"]
+    names = [bare(handle, suffixes) for handle in handles["handle"]]
+    handles["name"] = pd.Series(names, dtype="str")
+    pieces = _pieces(sorted(set(handles["name"]) - {""}), affixes, frozenset(known["form"]))
+    fits = _fits(pieces, known)
+    named = pairs.merge(handles, on="handle", how="left")
+    own = named.merge(fits, on=["name", "council_id"], how="left")
+    own["name_likeness"] = own["fit"].fillna(0.0).where(own["name"] != "")
+    own["residual"] = own["residual"].where(own["fit"].notna(), own["name"])
+    others = _foreign(named, fits, register)
+    result = own.merge(others, on=["council_id", "handle"], how="left")
+    return result[
+        ["council_id", "handle", "name", "name_likeness", "residual", "form_language", "foreign",
+         "foreign_likeness"]
+    ]  # fmt: skip
+
+
+def _pieces(names: list[str], affixes: Affixes, known: frozenset[str]) -> pd.DataFrame:
+    """Per name its cores, beginnings and ends that are forms: name, form, kind, residual."""
+    rows = [(name, *core) for name in names for core in cores(name, affixes) if core[0] in known]
+    rows += [
+        (name, part, INSIDE, rest)
+        for name in names
+        for size in range(SHORTEST_INSIDE, len(name))
+        for part, rest in ((name[:size], name[size:]), (name[-size:], name[:-size]))
+        if part in known
+    ]
+    return pd.DataFrame(rows, columns=["name", "form", "kind", "residual"], dtype="str")
+
+
+def _fits(pieces: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The best fit (0–1) of each name to each council that it fits, and what is left over."""
+    fits = pieces.merge(known, on="form")
+    fits = fits[(fits["kind"] != INSIDE) | fits["place"]]
+    bonus = STRONG_BONUS * (fits["kind"] == STRONG)
+    fits["fit"] = ((fits["strength"] + bonus) * fits["kind"].map(FACTOR).astype(float)).clip(
+        upper=1.0
+    )
+    whole = fits["place"] & (fits["kind"] != INSIDE)
+    fits["whole"] = fits["fit"].where(whole & (fits["kind"] != SERVICE))
+    fits["whole_service"] = (fits["fit"] / FACTOR[SERVICE]).where(whole & (fits["kind"] == SERVICE))
+    fits["size"] = fits["form"].str.len()
+    fits = fits.sort_values(
+        ["name", "council_id", "fit", "size", "residual"],
+        ascending=[True, True, False, False, True],
+        kind="stable",
+    )
+    best = fits.drop_duplicates(["name", "council_id"]).rename(
+        columns={"language": "form_language"}
+    )
+    return best[
+        ["name", "council_id", "fit", "residual", "form_language", "whole", "whole_service"]
+    ]
+
+
+def _foreign(named: pd.DataFrame, fits: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
+    """The other council that a handle names whole, if any: foreign, foreign_likeness.
+
+    A county's service may bear the name of a town that is also a district below it.
+    """
+    others = fits[fits["whole"].notna() | fits["whole_service"].notna()].rename(
+        columns={"council_id": "foreign"}
+    )
+    county = register.set_index("council_id")["county_id"]
+    rivals = named[["council_id", "handle", "name"]].merge(
+        others[["name", "foreign", "whole", "whole_service"]], on="name"
+    )
+    rivals = rivals[rivals["foreign"] != rivals["council_id"]]
+    below = rivals["foreign"].map(county) == rivals["council_id"]
+    rivals["foreign_likeness"] = rivals["whole"].where(
+        rivals["whole"].notna(), rivals["whole_service"].mask(below)
+    )
+    rivals = rivals[rivals["foreign_likeness"].notna()].sort_values(
+        ["council_id", "handle", "foreign_likeness", "foreign"], ascending=[True, True, False, True]
+    )
+    return rivals.drop_duplicates(["council_id", "handle"])[
+        ["council_id", "handle", "foreign", "foreign_likeness"]
+    ]

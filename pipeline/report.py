@@ -1,0 +1,208 @@
+"""Tell the maintainer in words what a build made of its crawls, and what there is to do.
+
+Written into every release as report.md, and kept with one that was refused, so that whoever is
+woken by an alert needs no other file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from pipeline.changes import as_markdown, markdown
+from pipeline.register import registrable
+from pipeline.schema import STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.checks import Finding
+
+LONGEST_LIST = 20
+MANY_COUNCILS = 2
+UNSURE = 0.8
+LARGEST_SITES = 5
+ADVICE = {
+    "http_error": "the site answers with an error: open it in a browser, and correct the register "
+    "if it has moved",
+    "robots": "its robots.txt asks us to stay away: ask the council to allow our user agent",
+    "dns": "its host has no address: look for the new website, and correct the register",
+    "tls": "its certificate is not valid: tell the council",
+    "timeout": "it did not answer in time: wait for the next crawl",
+    "refused": "it does not take our connection: wait for the next crawl, then tell the council",
+    "blocked": "a firewall keeps us out: ask the council to allow our user agent",
+    "too_large": "its home page is larger than we read: look at it in a browser",
+    "truncated": "its home page broke off: wait for the next crawl",
+    "not_html": "its home page is no HTML: look at it in a browser",
+    "needs_browser": "its home page is empty without scripts: crawl it with the browser extra",
+    "not_found": "its home page does not exist: look for the new website, correct the register",
+    "parked": "its host is parked: look for the new website, and correct the register",
+    "off_site": "it leads to another site: if the council moved, correct the register",
+    "address": "its host has no public address: correct the register",
+    "budget": "the budget of the crawl ended before it: crawl again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report tells of: the tables of a build and what was noted on the way."""
+
+    version: str
+    last_version: str | None
+    findings: Sequence[Finding]
+    tables: Mapping[str, pd.DataFrame]
+    unused_overrides: pd.DataFrame
+    warnings: Sequence[str]
+
+
+def report(facts: Facts) -> str:
+    """The report as Markdown."""
+    sections = [
+        _head(facts),
+        _checks(facts.findings),
+        _coverage(facts.tables["coverage"]),
+        _unread(facts.tables["directory"]),
+        _moved(facts.tables["fetches"], facts.tables["councils"]),
+        _doubtful(facts.tables["accounts"]),
+        _overrides(facts.unused_overrides),
+        _unknown(facts.tables["rejections"]),
+        _largest(facts.tables["fetches"]),
+        _list("What was left out on reading the crawls", list(facts.warnings)),
+        _changes(facts),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(facts: Facts) -> str:
+    since = f", after {facts.last_version}" if facts.last_version else ", the first"
+    directory, accounts = facts.tables["directory"], facts.tables["accounts"]
+    read = int(directory["check_outcome"].isin(("ok", "not_modified")).sum())
+    with_any = int(directory["accounts"].gt(0).sum())
+    return (
+        f"# Release {facts.version}{since}\n\n"
+        f"{len(accounts)} accounts of {with_any} councils. Of {len(directory)} current councils, "
+        f"the home page of {read} was read at the last look."
+    )
+
+
+def _checks(findings: Sequence[Finding]) -> str:
+    refused = [f for f in findings if f.refuses]
+    title = "Refused: not published" if refused else "Checks passed"
+    lines = [
+        f"{'allowed' if f.allowed else f.severity}: **{f.gate}**: {_plain(f.message)}. "
+        + (f"Let pass because: {_plain(f.allowed)}" if f.allowed else f.reason)
+        for f in findings
+    ]
+    if refused:
+        lines.append(
+            "If this is as it should be, build again with `--allow GATE=REASON` for each gate; "
+            "if not, the release before still stands"
+        )
+    return _list(title, lines) or f"## {title}"
+
+
+def _coverage(coverage: pd.DataFrame) -> str:
+    counts = coverage.groupby(["platform", "state"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(STATES), fill_value=0)
+    head = "| Network | Found | None found | Kept out | Not checked |"
+    rule = "| --- | --: | --: | --: | --: |"
+    order = counts.sort_values(["found", "none_found"], ascending=False, kind="stable")
+    rows = [f"| {n} | {' | '.join(map(str, row))} |" for n, *row in order.itertuples(name=None)]
+    return "## Councils by network\n\n" + "\n".join([head, rule, *rows])
+
+
+def _unread(directory: pd.DataFrame) -> str:
+    failed = directory[directory["check_outcome"].isin(ADVICE)]
+    day = failed["checked_on"].astype("str").fillna("never")
+    parts = []
+    for outcome, rows in failed.assign(day=day).groupby("check_outcome", sort=True):
+        lines = (
+            as_markdown(rows["name"]) + " (" + rows["council_id"] + "), last read " + rows["day"]
+        )
+        parts.append(f"**{outcome}** — {ADVICE[str(outcome)]}:\n\n{_bullets(lines.tolist())}")
+    never = int(directory["check_outcome"].isna().sum())
+    if never:
+        parts.append(f"The home pages of {never} councils are in no crawl up to now.")
+    return "## Councils whose site could not be read\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _moved(fetches: pd.DataFrame, councils: pd.DataFrame) -> str:
+    homes = fetches[fetches["purpose"].eq("home") & fetches["final_url"].notna()]
+    homes = homes.sort_values("fetched_at").drop_duplicates("council_id", keep="last")
+    homes = homes.assign(old=_hosts(homes["url"]), new=_hosts(homes["final_url"]))
+    moved = homes[homes["old"].ne(homes["new"])]
+    names = moved["council_id"].map(councils.set_index("council_id")["name"])
+    lines = as_markdown(names) + ": `" + moved["old"] + "` now leads to `" + moved["new"] + "`"
+    return _list("Home pages that moved: correct the register", sorted(lines))
+
+
+def _hosts(url: pd.Series) -> pd.Series:
+    return url.map(lambda u: (urlsplit(u).hostname or "").removeprefix("www.")).astype("str")
+
+
+def _doubtful(accounts: pd.DataFrame) -> str:
+    doubtful = accounts[accounts["is_primary"] & accounts["confidence"].lt(UNSURE)]
+    rows = doubtful.sort_values(["confidence", "account_id"])
+    lines = as_markdown(rows["council_name"]) + ", " + rows["platform"] + ": `" + rows["url"] + "`"
+    lines = lines + " at " + rows["confidence"].round(2).astype("str")
+    return _list(f"Primary accounts below {UNSURE}: decide with `review`", lines.tolist())
+
+
+def _overrides(unused: pd.DataFrame) -> str:
+    lines = [
+        f"row {row}: {council} {platform} {_plain(str(account))}: {fault}"
+        for row, council, platform, account, fault in unused[
+            ["row", "council_id", "platform", "account", "fault"]
+        ].itertuples(index=False, name=None)
+    ]
+    return _list("Overrides that do nothing any more: remove or renew", lines)
+
+
+def _unknown(rejections: pd.DataFrame) -> str:
+    """Hosts that no rule knows and several councils link: the next network is among them."""
+    unknown = rejections[rejections["reason"].eq("unknown_host")]
+    hosts = unknown["href"].str.extract(r"^\s*(?:https?:)?//([A-Za-z0-9.-]+)", expand=False)
+    distinct = hosts.dropna().unique()
+    domain = hosts.map({host: registrable(host) for host in distinct})
+    counts = unknown.groupby(domain)["council_id"].nunique()
+    often = counts[counts >= MANY_COUNCILS].sort_values(ascending=False, kind="stable")
+    lines = [f"`{host}`: {count} councils" for host, count in often.head(LONGEST_LIST).items()]
+    return _list("Hosts that no rule knows, by councils that link them", lines)
+
+
+def _largest(fetches: pd.DataFrame) -> str:
+    sizes = fetches.groupby("council_id").agg(pages=("url", "size"), size=("bytes", "sum"))
+    top = sizes.sort_values("size", ascending=False, kind="stable").head(LARGEST_SITES)
+    lines = [
+        f"{council}: {int(size) / 1e6:.1f} MB in {pages} requests"
+        for council, pages, size in top.itertuples(name=None)
+    ]
+    return _list("Largest sites of this crawl", lines)
+
+
+def _changes(facts: Facts) -> str:
+    if facts.last_version is None:
+        return ""
+    title = f"Changes since {facts.last_version}"
+    text = markdown(facts.tables["changes"], facts.tables["councils"], title)
+    return text.replace("\n## ", "\n### ").replace("# ", "## ", 1).strip()
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return f"## {title}\n\n{_bullets(lines)}"
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    shown = [f"- {line}" for line in lines[:LONGEST_LIST]]
+    if len(lines) > LONGEST_LIST:
+        shown.append(f"- and {len(lines) - LONGEST_LIST} more")
+    return "\n".join(shown)
+
+
+def _plain(text: str) -> str:
+    return str(as_markdown(pd.Series([text])).iloc[0])

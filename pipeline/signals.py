@@ -1,0 +1,567 @@
+"""What a council's own pages say about each account: one row of signals per council and account.
+
+Deciding comes later, in attribute.py. Here nothing is left out and nothing is judged, so that a
+decision that looks wrong can be traced to a column that anybody can see.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from pipeline.likeness import likeness, name_forms, plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+RULES = Path(__file__).parents[1] / "data" / "rules"
+KEY = ["council_id", "platform", "account_key"]
+CHROME = ("header", "nav", "footer")
+DECLARING = ("json_ld", "meta", "link_rel", "microdata", "rdfa")
+DERIVED = ("post", "login", "message")
+REGION_ORDER = {"footer": 0, "header": 1, "nav": 2, "main": 3, "aside": 4, "head": 5}
+INDIRECT = ("plugin", "feed")
+TEXTS = ("label", "heading", "sentence")
+CODED = [
+    *KEY,
+    "handle",
+    "kind",
+    "url",
+    "via",
+    "page_url",
+    "mechanism",
+    "region",
+    "language",
+    *TEXTS,
+]
+READ = ("ok", "not_modified", "truncated")
+PAGES = ("home", "follow")
+# Which words win when several name a service; the page's address counts only by itself.
+FROM_LABEL, FROM_HEADING, FROM_SENTENCE = 0, 1, 2
+
+Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A kind of sentence that means: still there, but left, moved or unattended."""
+
+    rule: str
+    about: str
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The rule files of attribution, compiled.
+
+    Attributes:
+        raw: data/rules/attribution.toml as read.
+        words: Patterns of the `words` tables, by name; and of any service, stranger or notice.
+        services: One pattern with a group per service.
+        pieces: Piece of a handle → service.
+        strangers: One pattern with a group per stranger.
+        stranger_rules: Stranger → rule of the policy.
+        listed: Strangers that the council's own list overrules.
+        notices: Kinds of notices.
+        unless: Pattern of what is no notice after all.
+        networks: Name in a sentence → platform.
+    """
+
+    raw: Mapping[str, Any]
+    words: Mapping[str, str]
+    services: re.Pattern[str]
+    pieces: Mapping[str, str]
+    strangers: re.Pattern[str]
+    stranger_rules: Mapping[str, str]
+    listed: frozenset[str]
+    notices: tuple[Notice, ...]
+    unless: re.Pattern[str]
+    networks: Mapping[str, str]
+
+    def weight(self, name: str) -> float:
+        """A weight, in log-odds."""
+        return float(self.raw["weight"][name]["value"])
+
+    def threshold(self, name: str) -> float:
+        """A threshold, in the unit that its reason tells."""
+        return float(self.raw["threshold"][name]["value"])
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((RULES / name).read_text(encoding="utf-8"))
+
+
+def _any_of(patterns: list[str]) -> str:
+    return "|".join(f"(?:{pattern})" for pattern in patterns)
+
+
+@cache
+def load_vocabulary() -> Vocabulary:
+    """Read data/rules/attribution.toml, services.toml, strangers.toml and notices.toml."""
+    raw, notices = _toml("attribution.toml"), _toml("notices.toml")
+    services, strangers = _toml("services.toml")["service"], _toml("strangers.toml")["stranger"]
+    names = {
+        re.sub(r"\\", "", word): i for i, words in notices["networks"].items() for word in words
+    }
+    network = "|".join(
+        sorted((w for words in notices["networks"].values() for w in words), key=len, reverse=True)
+    )
+    words = {name: _any_of(entry["patterns"]) for name, entry in raw["words"].items()}
+    words["service"] = rf"\b(?:{'|'.join(word for s in services for word in s['words'])})\b"
+    # The columnwise engine knows no lookahead; without it the pattern only lets more through.
+    words["stranger"] = re.sub(r"\(\?!.*?\)", "", _any_of([s["pattern"] for s in strangers]))
+    words["notice"] = _any_of([n["pattern"] for n in notices["notice"]]).replace(
+        "{network}", f"(?:{network})"
+    )
+    named_services = (f"(?P<{s['id']}>{'|'.join(s['words'])})" for s in services)
+    return Vocabulary(
+        raw=raw,
+        words=words,
+        services=re.compile(rf"\b(?:{'|'.join(named_services)})\b", re.IGNORECASE),
+        pieces={piece: s["id"] for s in reversed(services) for piece in s["handle"]},
+        strangers=re.compile("|".join(f"(?P<{s['id']}>{s['pattern']})" for s in strangers)),
+        stranger_rules={s["id"]: s["rule"] for s in strangers},
+        listed=frozenset(s["id"] for s in strangers if s.get("unless_listed")),
+        notices=tuple(
+            Notice(n["rule"], n["about"], _notice_pattern(n["pattern"], network))
+            for n in notices["notice"]
+        ),
+        unless=_notice_pattern(_any_of([u["pattern"] for u in notices["unless"]]), network),
+        networks=names,
+    )
+
+
+def _notice_pattern(pattern: str, network: str) -> re.Pattern[str]:
+    """Every alternative captures the network that it names, in a group of its own."""
+    whole = rf"({network})(?!\w)"
+    return re.compile(pattern.replace("{network}", whole), re.IGNORECASE)
+
+
+# --- One column at a time --------------------------------------------------------------------
+
+
+def encode(column: pd.Series) -> pd.Series:
+    """The column as codes into its distinct texts, sorted: each text is then looked at once."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    codes, distinct = pd.factorize(column.astype("str"), sort=True)
+    return pd.Series(pd.Categorical.from_codes(codes, categories=distinct), index=column.index)
+
+
+def by_unique(
+    column: pd.Series, function: Callable[[str], object], only: str | None = None
+) -> pd.Series:
+    """Apply a function of one text to a column, once per distinct text.
+
+    Texts that the pattern `only` does not match are left out unread. Returns the values in the
+    column's order and index; missing where the text is missing or left out.
+    """
+    encoded = encode(column).cat
+    distinct = pd.Series(encoded.categories, dtype="str")
+    near = contains(distinct, only) if only else np.ones(len(distinct), dtype=bool)
+    values = np.full(len(distinct) + 1, None, dtype=object)
+    values[:-1][near] = pd.Series([function(text) for text in distinct[near]], dtype="object")
+    return pd.Series(values[encoded.codes], index=column.index, dtype="object")
+
+
+def contains(texts: pd.Series, pattern: str) -> Flags:
+    """Which texts match the pattern anywhere, in any case; it must have no groups."""
+    return texts.str.contains(pattern, case=False).fillna(value=False).to_numpy(dtype=bool)
+
+
+def says(column: pd.Series, pattern: str) -> Flags:
+    """Which rows of a column match the pattern, each distinct text looked at once."""
+    encoded = encode(column).cat
+    hits = contains(pd.Series(encoded.categories, dtype="str"), pattern)
+    return np.append(hits, False)[encoded.codes]
+
+
+def service_of_text(vocabulary: Vocabulary) -> Callable[[str], str | None]:
+    """The service that a text names first, if any."""
+
+    def service(text: str) -> str | None:
+        found = vocabulary.services.search(text)
+        return found.lastgroup if found else None
+
+    return service
+
+
+def service_of_address(vocabulary: Vocabulary) -> Callable[[str], str | None]:
+    """The service that a page's address names: its path, or the first label of its host."""
+    service = service_of_text(vocabulary)
+
+    def of_address(url: str) -> str | None:
+        host, _, path = url.partition("://")[2].partition("/")
+        return service(re.sub(r"[-_/.?=&+%]+", " ", f"{host.split('.')[0]} {path}"))
+
+    return of_address
+
+
+def service_of_residual(vocabulary: Vocabulary) -> Callable[[str], str | None]:
+    """The service in what stands beside the council's name in a handle, if any.
+
+    Short pieces must stand alone: 'ts' is in too many words.
+    """
+    long = sorted((p for p in vocabulary.pieces if len(p) > 4), key=lambda p: (-len(p), p))
+
+    def service(residual: str) -> str | None:
+        for word in residual.split():
+            if word in vocabulary.pieces:
+                return vocabulary.pieces[word]
+        inside = next((piece for piece in long if piece in residual), None)
+        return vocabulary.pieces[inside] if inside else None
+
+    return service
+
+
+def stranger_of_name(vocabulary: Vocabulary) -> Callable[[str], str | None]:
+    """The known third party that a handle, letters and digits only, belongs to."""
+
+    def stranger(name: str) -> str | None:
+        found = vocabulary.strangers.search(name)
+        return found.lastgroup if found else None
+
+    return stranger
+
+
+# --- The table -------------------------------------------------------------------------------
+
+
+def collect(
+    identified: pd.DataFrame, fetches: pd.DataFrame, register: pd.DataFrame, vocabulary: Vocabulary
+) -> pd.DataFrame:
+    """Everything that the pages say of each account, one row per council and account.
+
+    Args:
+        identified: Observations with platform, account_key, handle, kind, url, via and reason.
+        fetches: The table of that name; says how many pages were read.
+        register: The councils, abolished ones among them.
+        vocabulary: The rule files.
+
+    Returns:
+        Rows sorted by council_id, platform and account_key, whatever the order of the input. The
+        columns are those of schema.SIGNALS up to the decision, and url, first_seen, last_seen,
+        evidence_url, evidence_region, evidence_mechanism, evidence_text.
+    """
+    seen = with_partners(_encoded(identified), register)
+    seen["council_id"] = encode(seen["council_id"])
+    seen = _with_facts(seen, vocabulary)
+    accounts = _shown(seen)
+    accounts = accounts.join(_sums(seen, len(accounts)))
+    accounts["pages_share"] = accounts["pages_seen"] / pages_read(
+        identified, fetches, accounts, register
+    )
+    accounts = accounts.join(_service_by_words(seen, accounts))
+    accounts = _with_likeness(accounts, register, vocabulary)
+    accounts["on_social_page"] |= _on_listing_page(seen, accounts, vocabulary)
+    accounts["named"] = _named(seen, accounts, register, vocabulary)
+    accounts["other_councils"] = _other_councils(accounts, register)
+    accounts["siblings"] = _siblings(accounts)
+    return accounts.join(_notices(seen, accounts, vocabulary))
+
+
+def _encoded(identified: pd.DataFrame) -> pd.DataFrame:
+    """The observations that name accounts, in the columns that count here, texts as codes."""
+    seen = identified[identified["reason"].isna() & identified["account_key"].notna()]
+    return pd.DataFrame(
+        {column: encode(seen[column].reset_index(drop=True)) for column in CODED}
+        | {
+            "council_id": seen["council_id"].reset_index(drop=True),
+            "is_home": seen["is_home"].to_numpy(dtype=bool),
+            "fetched_at": pd.to_datetime(seen["fetched_at"], utc=True).reset_index(drop=True),
+        }
+    )
+
+
+def with_partners(table: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
+    """Give what stands on a website of two councils to both of them, once each."""
+    shared = partners(register)
+    also = table["council_id"].isin(shared.index)
+    if not also.any():
+        return table
+    own = table[also]
+    both = pd.concat([own, own.assign(council_id=own["council_id"].map(shared))])
+    return pd.concat([table[~also], both.drop_duplicates()], ignore_index=True)
+
+
+def partners(register: pd.DataFrame) -> pd.Series:
+    """council_id → the council with which it shares a website, both ways round."""
+    known = register.dropna(subset=["shares_website_with"])
+    known = known[known["shares_website_with"] != ""]
+    one, other = known["council_id"].tolist(), known["shares_website_with"].tolist()
+    pairs = dict(zip(other, one, strict=True)) | dict(zip(one, other, strict=True))
+    return pd.Series(pairs, dtype="str").rename_axis("council_id")
+
+
+def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Add to each observation its account's code and what its region, mechanism and words mean."""
+    words, service = vocabulary.words, service_of_text(vocabulary)
+    label, heading, sentence = (seen[text] for text in TEXTS)
+    facts = pd.DataFrame(index=seen.index)
+    facts["code"] = seen.groupby(KEY, sort=True, observed=True).ngroup().to_numpy()
+    facts["page"] = seen["page_url"].cat.codes
+    facts["chrome"] = seen["region"].isin(CHROME)
+    facts["declared"] = seen["mechanism"].isin(DECLARING)
+    facts["direct"] = ~seen["via"].isin((*DERIVED, *INDIRECT))
+    facts["derived"] = seen["via"].isin(DERIVED)
+    facts["page_service"] = by_unique(seen["page_url"], service_of_address(vocabulary))
+    for text in TEXTS:
+        facts[f"{text}_service"] = by_unique(seen[text], service, words["service"])
+    listed = says(seen["page_url"], words["social_path"]) | says(heading, words["social_heading"])
+    facts["listed"] = listed & seen["region"].isin(("main", "aside"))
+    facts["follow"] = says(label, words["follow"]) | says(heading, words["follow"])
+    facts["credit"] = (
+        says(label, words["credit"])
+        | says(heading, words["credit"])
+        | says(sentence, words["credit"])
+    )
+    facts["person"] = says(label, words["person"])
+    facts["welsh"] = says(label, words["welsh"]) | says(seen["language"], "^cy")
+    facts["tongue"] = seen["language"].notna()
+    return seen.join(facts)
+
+
+def _shown(seen: pd.DataFrame) -> pd.DataFrame:
+    """Each account as its best observation shows it, in the order of the codes.
+
+    Best is: linked itself, in the template rather than the text, with words, lately.
+    """
+    order = [
+        seen["code"],
+        ~seen["direct"],
+        seen["region"].map(REGION_ORDER).astype(float).fillna(len(REGION_ORDER)),
+        seen["label"].isna(),
+        ~seen["is_home"],
+        -seen["fetched_at"].astype("int64"),
+        *(
+            seen[column].cat.codes
+            for column in ("page_url", "mechanism", "label", "handle", "url", "kind", "sentence")
+        ),
+    ]
+    ranked = np.lexsort([column.to_numpy() for column in reversed(order)])
+    codes = seen["code"].to_numpy()[ranked]
+    first = ranked[np.append(True, codes[1:] != codes[:-1])[: len(codes)]]
+    best = seen.iloc[first].set_index("code").astype(dict.fromkeys(CODED, "str"))
+    shown: pd.DataFrame = best[[*KEY, "handle", "kind", "url"]].copy()
+    shown["evidence_url"] = best["page_url"]
+    shown["evidence_region"] = best["region"]
+    shown["evidence_mechanism"] = best["mechanism"]
+    shown["evidence_text"] = best["label"].fillna(best["sentence"])
+    return shown
+
+
+def _sums(seen: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Counts and flags per account: on how many pages, and whether any observation says so."""
+    code = seen["code"].to_numpy()
+
+    def any_of(flags: pd.Series) -> Flags:
+        return np.bincount(code[flags.to_numpy(dtype=bool)], minlength=size) > 0
+
+    sums = pd.DataFrame(index=pd.RangeIndex(size, name="code"))
+    width = int(seen["page"].max()) + 1 if size else 1
+    on_pages = np.unique(code.astype("int64") * width + seen["page"].to_numpy())
+    sums["pages_seen"] = np.bincount(on_pages // width, minlength=size)
+    sums["on_home"] = any_of(seen["is_home"] & ~seen["derived"])
+    sums["in_chrome"] = any_of(seen["chrome"] & ~seen["derived"])
+    sums["in_text"] = any_of(~seen["chrome"] & ~seen["declared"])
+    sums["declared"] = any_of(seen["declared"])
+    sums["on_social_page"] = any_of(seen["listed"] & ~seen["credit"] & ~seen["derived"])
+    sums["direct"] = any_of(seen["direct"])
+    sums["linked"] = any_of(~seen["derived"])
+    sums["follow"] = any_of(seen["follow"])
+    sums["credit"] = any_of(seen["credit"])
+    sums["person"] = any_of(seen["person"])
+    # Welsh where every observation whose language is known is Welsh.
+    sums["welsh"] = any_of(seen["welsh"]) & ~any_of(seen["tongue"] & ~seen["welsh"])
+    times = seen["fetched_at"].groupby(code)
+    sums["first_seen"], sums["last_seen"] = times.min(), times.max()
+    return sums
+
+
+def pages_read(
+    identified: pd.DataFrame, fetches: pd.DataFrame, accounts: pd.DataFrame, register: pd.DataFrame
+) -> pd.Series:
+    """How many pages of each account's council were read, at least one; in the accounts' order."""
+    asked = fetches[fetches["outcome"].isin(READ) & fetches["purpose"].isin(PAGES)]
+    fetched = asked.drop_duplicates(["council_id", "url"]).groupby("council_id").size()
+    carried = identified.drop_duplicates(["council_id", "page_url"]).groupby("council_id").size()
+    pages = pd.concat([fetched, carried], axis=1).max(axis=1)
+    shared = partners(register)
+    total = pages.add(pages.reindex(shared.to_numpy()).set_axis(shared.index), fill_value=0)
+    known = accounts["council_id"].map(total).astype(float).fillna(1.0)
+    return known.clip(lower=accounts["pages_seen"]).clip(lower=1)
+
+
+def _service_by_words(seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """The service that the page's words give each account, and whence: service_words, service_from.
+
+    For an account in the template only the template's own labels count, because the heading above
+    a footer link is often that of the column beside it.
+    """
+    in_chrome = accounts["in_chrome"].to_numpy()[seen["code"].to_numpy()]
+    label = seen["label_service"].where(seen["chrome"] | ~in_chrome)
+    in_text = ~seen["chrome"] & ~in_chrome & ~seen["declared"]
+    sources = {
+        FROM_LABEL: label,
+        FROM_HEADING: seen["heading_service"].where(in_text),
+        FROM_SENTENCE: seen["sentence_service"].where(in_text),
+    }
+    said = pd.concat(
+        [
+            pd.DataFrame({"code": seen["code"], "source": source, "service": column}).dropna()
+            for source, column in sources.items()
+        ]
+    )
+    counted = said.groupby(["code", "source", "service"]).size().rename("times").reset_index()
+    counted = counted.sort_values(
+        ["code", "source", "times", "service"], ascending=[True, True, False, True]
+    )
+    best = counted.drop_duplicates("code").set_index("code")
+    pages = seen.drop_duplicates(["code", "page"]).groupby("code")["page_service"]
+    sole = pages.agg("first").where((pages.nunique(dropna=False) == 1) & pages.agg("count").gt(0))
+    result = pd.DataFrame(index=accounts.index)
+    result["service_words"] = best["service"].reindex(accounts.index).astype("object")
+    result["service_from"] = best["source"].reindex(accounts.index)
+    alone = ~accounts["on_home"] & ~accounts["in_chrome"]
+    result["service_address"] = sole.astype("object").where(alone)
+    return result
+
+
+def _with_likeness(
+    accounts: pd.DataFrame, register: pd.DataFrame, vocabulary: Vocabulary
+) -> pd.DataFrame:
+    """Add how like the council's name the handle is, and what else the handle says."""
+    pairs = accounts[["council_id", "handle"]].drop_duplicates()
+    like = likeness(pairs, register, vocabulary.raw, vocabulary.pieces)
+    like["service_handle"] = by_unique(like["residual"], service_of_residual(vocabulary))
+    strange = vocabulary.words["stranger"]
+    like["stranger"] = by_unique(like["name"], stranger_of_name(vocabulary), strange)
+    return (
+        accounts.reset_index()
+        .merge(like, on=["council_id", "handle"], how="left")
+        .set_index("code")
+    )
+
+
+def _on_listing_page(seen: pd.DataFrame, accounts: pd.DataFrame, vocabulary: Vocabulary) -> Flags:
+    """Which accounts stand in the text of a page that is, by its contents, the council's list."""
+    own = accounts["name_likeness"] >= vocabulary.threshold("own_name")
+    text = seen[~seen["chrome"] & ~seen["declared"] & seen["direct"] & ~seen["credit"]]
+    placed = text[["page", "code"]].drop_duplicates()
+    pages = placed.assign(own=own.reindex(placed["code"]).to_numpy()).groupby("page")["own"]
+    many = pages.agg("size") >= vocabulary.threshold("listing")
+    lists = many.index[many & pages.agg("any")]
+    on_list: Flags = accounts.index.isin(placed.loc[placed["page"].isin(lists), "code"])
+    return on_list
+
+
+def _named(
+    seen: pd.DataFrame, accounts: pd.DataFrame, register: pd.DataFrame, vocabulary: Vocabulary
+) -> pd.Series:
+    """Whether a label of the account names the council, by its place name."""
+    places = {
+        council: next(name_forms(name, vocabulary.raw["names"]))[0]
+        for council, name in zip(register["council_id"], register["name"], strict=True)
+    }
+    pairs = seen[["code", "council_id", "label"]].dropna(subset=["label"]).drop_duplicates()
+    names = pairs["council_id"].astype("str").map(places).fillna("-")
+    labels = by_unique(pairs["label"], lambda text: plain_text(text).replace(" ", ""))
+    hit = [name in label for name, label in zip(names, labels, strict=True)]
+    codes = set(pairs.loc[hit, "code"])
+    return pd.Series(accounts.index.isin(codes), index=accounts.index)
+
+
+def _other_councils(accounts: pd.DataFrame, register: pd.DataFrame) -> pd.Series:
+    """How many other councils' sites carry the account; the partner on one website is no other."""
+    group = accounts.groupby(["platform", "account_key"])["council_id"]
+    shared = accounts["council_id"].isin(partners(register).index).astype(int)
+    return (group.transform("nunique") - 1 - shared).clip(lower=0)
+
+
+def _siblings(accounts: pd.DataFrame) -> pd.Series:
+    """On how many other networks the council's own places link the same name."""
+    placed = accounts["in_chrome"] | accounts["declared"] | accounts["on_social_page"]
+    named = accounts[placed & accounts["name"].ne("")]
+    networks = named.groupby(["council_id", "name"])["platform"].transform("nunique") - 1
+    return networks.reindex(accounts.index).fillna(0).astype(int)
+
+
+# --- Notices ---------------------------------------------------------------------------------
+
+
+def notices_in(vocabulary: Vocabulary) -> Callable[[str], tuple[tuple[str, str, str], ...]]:
+    """What a text says of accounts left: tuples (rule, about, platform or '')."""
+
+    def found(text: str) -> tuple[tuple[str, str, str], ...]:
+        if vocabulary.unless.search(text):
+            return ()
+        hits = []
+        for notice in vocabulary.notices:
+            match = notice.pattern.search(text)
+            if match:
+                name = next((group for group in match.groups() if group), "").casefold()
+                hits.append((notice.rule, notice.about, vocabulary.networks.get(name, "")))
+        return tuple(hits)
+
+    return found
+
+
+def _notices(seen: pd.DataFrame, accounts: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
+    """The sentence that says an account is left, and the rule: notice, notice_rule.
+
+    A sentence that names a network speaks of that network's accounts on its page; where the page
+    links none, of the accounts in the council's own template.
+    """
+    read = notices_in(vocabulary)
+    told = []
+    for column in ("sentence", "label", "heading"):
+        hits = by_unique(seen[column], read, vocabulary.words["notice"])
+        some = hits.fillna("").ne("")
+        rows = seen.loc[some, ["code", "council_id", "platform", "page", "page_service"]]
+        told.append(rows.assign(hit=hits[some], notice=seen.loc[some, column].astype("str")))
+    table = pd.concat(told).explode("hit").dropna(subset=["hit"])
+    table = table.astype({"council_id": "str", "platform": "str"})
+    if table.empty:
+        return pd.DataFrame(
+            {"notice": None, "notice_rule": None}, index=accounts.index, dtype="object"
+        )
+    table[["notice_rule", "about", "network"]] = table["hit"].to_list()
+    own = table[
+        (table["about"].eq("itself"))
+        | (table["about"].eq("named") & table["network"].eq(table["platform"]))
+        | (table["about"].eq("elsewhere") & table["network"].ne(table["platform"]))
+    ]
+    named = table[table["about"].eq("named") & table["network"].ne(table["platform"])]
+    everywhere = pd.concat(
+        [own[["code", "notice", "notice_rule"]], _spoken_of(named, seen, accounts)]
+    ).sort_values(["code", "notice_rule", "notice"])
+    return everywhere.drop_duplicates("code").set_index("code").reindex(accounts.index)
+
+
+def _spoken_of(named: pd.DataFrame, seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """The accounts that a sentence beside another network's link speaks of."""
+    said = named[["council_id", "page", "network", "notice", "notice_rule", "page_service"]]
+    pages = seen[seen["page"].isin(said["page"]) & ~seen["chrome"]]
+    on_page = pages[["council_id", "page", "platform", "code"]].drop_duplicates()
+    on_page = on_page.astype({"council_id": "str", "platform": "str"})
+    near = said.merge(
+        on_page,
+        left_on=["council_id", "page", "network"],
+        right_on=["council_id", "page", "platform"],
+        how="left",
+    )
+    far = near[near["code"].isna() & near["page_service"].isna()].drop(columns=["code", "platform"])
+    template = accounts.loc[accounts["in_chrome"], ["council_id", "platform"]].reset_index()
+    far = far.merge(
+        template, left_on=["council_id", "network"], right_on=["council_id", "platform"]
+    )
+    found = pd.concat([near.dropna(subset=["code"]), far])
+    return found[["code", "notice", "notice_rule"]].astype({"code": "int64"})

@@ -1,0 +1,518 @@
+"""The one generic spider: a register row in, a journal line for each fetch out.
+
+A council's site is visited by one request at a time: what an answer holds is written before the
+next request is chosen, so the journal alone says what is left to do. Sites take turns in waves of
+CONCURRENT_REQUESTS, so a slow or hostile one costs its own budget and nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from scrapy import Request, Spider, signals
+from scrapy.exceptions import CloseSpider
+
+from pipeline.platforms import is_candidate_host
+from spiders.extract import Answer, Asked, name_outcome, read_page
+from spiders.frontier import Frontier, Limits, Rules, Task, load_rules
+from spiders.guard import Declined, outcome_of, stamp
+from spiders.items import Fetch, Observation
+from spiders.journal import Journal, Line, as_line
+from spiders.sitemap import locations
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+    import pandas as pd
+    from scrapy.crawler import Crawler
+    from scrapy.http import Response
+    from scrapy.settings import BaseSettings
+    from twisted.python.failure import Failure
+
+    from pipeline.register import Hosts
+    from spiders.scan import Page
+
+logger = logging.getLogger(__name__)
+
+_REFUSALS = frozenset({"refused", "timeout", "dns", "tls", "blocked", "http_error"})
+Link = tuple[str, str, str]  # URL, text, purpose: what a page offers to the frontier
+
+
+@dataclass(slots=True)
+class Site:
+    """One website and the state of its visit; councils that share it are visited once."""
+
+    councils: tuple[str, ...]
+    home: str
+    frontier: Frontier
+    short_left: int
+    domains: set[str] = field(default_factory=set)  # of its own after a move
+    known: frozenset[str] = frozenset()  # links that the home page carries
+    looked: set[tuple[str, str]] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    short: deque[str] = field(default_factory=deque)
+    short_seen: set[str] = field(default_factory=set)
+    home_asked: bool = False
+    moved_to: str | None = None
+    bytes: int = 0
+    refusals: int = 0
+    first_at: str | None = None
+    last_at: str | None = None
+    finished: bool = False
+
+    def heard(self, when: str) -> None:
+        """An answer or a failure came at `when`."""
+        self.first_at = self.first_at or when
+        self.last_at = when
+
+    def seconds(self) -> float:
+        """Seconds between the first and the last answer."""
+        if self.first_at is None or self.last_at is None:
+            return 0.0
+        first, last = (datetime.fromisoformat(text) for text in (self.first_at, self.last_at))
+        return (last - first).total_seconds()
+
+    def limit_to_home(self) -> None:
+        """Ask for nothing beyond the home page: the site wants longer pauses than we can give."""
+        self.frontier.limits.pages = 1
+        self.short_left = 0
+
+    def count(self, outcome: str, size: int | None) -> None:
+        """Add one answered page to the budgets and to the circuit breaker."""
+        self.bytes += size or 0
+        self.refusals = self.refusals + 1 if outcome in _REFUSALS else 0
+
+
+def sites_of(register: pd.DataFrame, hosts: Hosts, settings: BaseSettings) -> list[Site]:
+    """The sites to visit, in the order of the register; rows without a website have none."""
+    rules = load_rules()
+    sites: dict[str, Site] = {}
+    columns = zip(register["council_id"], register["website"], strict=True)
+    for council, website in columns:
+        home = rules.normalise(website) if isinstance(website, str) and website else None
+        if home is None:
+            continue
+        shared = sites.get(home)
+        if shared:
+            shared.councils = (*shared.councils, council)
+            continue
+        limits = Limits(
+            settings.getint("COUNCIL_PAGES"),
+            settings.getint("COUNCIL_DEPTH"),
+            settings.getint("FRONTIER_LINKS"),
+            settings.getint("URLLENGTH_LIMIT"),
+        )
+        short = settings.getint("COUNCIL_SHORT_LINKS")
+        sites[home] = Site((council,), home, Frontier(rules, limits), short)
+        if council not in hosts.councils_of(urlsplit(home).hostname or ""):
+            sites[home].domains.add(hosts.site_of(home))  # a successor holds the host now
+    return list(sites.values())
+
+
+class CouncilSite(Spider):
+    """Visits each site of the register: home page first, then the most promising links."""
+
+    name = "council_site"
+
+    def __init__(
+        self, sites: list[Site], hosts: Hosts, journal: Journal, earlier: Iterable[Line]
+    ) -> None:
+        super().__init__()
+        self._earlier = earlier
+        self.sites = sites
+        self._hosts = hosts
+        self.journal = journal
+        self._rules: Rules = load_rules()
+        self._councils_of = lru_cache(maxsize=100_000)(hosts.councils_of)
+        self._resolved: dict[str, Fetch] = {}
+        self.refused: Counter[str] = Counter()
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> CouncilSite:
+        """Scrapy's way to build a spider."""
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        settings = crawler.settings
+        spider._turns = asyncio.Semaphore(settings.getint("CONCURRENT_REQUESTS"))
+        spider._clock = settings["CLOCK"] or time.time
+        spider._limits = {
+            name: settings.getint(name)
+            for name in (
+                "COUNCIL_BYTES",
+                "COUNCIL_SECONDS",
+                "COUNCIL_REFUSALS",
+                "LINKS_PER_PAGE",
+                "SITEMAP_LINKS",
+                "DOWNLOAD_MAXSIZE",
+                "REDIRECT_MAX_TIMES",
+            )
+        }
+        crawler.signals.connect(spider._failed_callback, signals.spider_error)
+        spider._restore(spider._earlier)
+        return spider
+
+    _turns: asyncio.Semaphore
+    _clock: Callable[[], float]
+    _limits: dict[str, int]
+
+    async def start(self) -> AsyncIterator[Request]:
+        """The first request of each site, when its turn comes."""
+        for site in self.sites:
+            await self._turns.acquire()
+            for request in self._advance(site):
+                yield request
+
+    # What next ---------------------------------------------------------------------------------
+
+    def _advance(self, site: Site) -> list[Request]:
+        """The site's next request, or none when its visit is over."""
+        reason = self._spent(site)
+        task = None if reason else self._next_task(site)
+        if task:
+            return [self._request(site, task)]
+        while not reason and site.short and site.short_left > 0:
+            url = site.short.popleft()
+            site.short_left -= 1
+            known = self._resolved.get(url)
+            if known is None:
+                return [self._request(site, Task(url, "short_link", 0))]
+            self._keep(site, known)
+        self._finish(site, reason or "budget")
+        return []
+
+    def _spent(self, site: Site) -> str | None:
+        """Why the visit must end now: its bytes or seconds are spent, or the site refuses us."""
+        if site.refusals >= self._limits["COUNCIL_REFUSALS"]:
+            return "given_up"
+        over_bytes = site.bytes >= self._limits["COUNCIL_BYTES"]
+        return "budget" if over_bytes or self._over_time(site) else None
+
+    def _over_time(self, site: Site) -> bool:
+        return site.seconds() >= self._limits["COUNCIL_SECONDS"]
+
+    def _next_task(self, site: Site) -> Task | None:
+        if not site.home_asked:
+            site.home_asked = True
+            site.frontier.take(site.home)
+            site.frontier.asked += 1
+            site.read.add(site.home)
+            return Task(site.home, "home", 0)
+        task = site.frontier.next()
+        if task:
+            site.read.add(task.url)
+        return task
+
+    def _request(self, site: Site, task: Task) -> Request:
+        self.crawler.stats.inc_value("council/asked")
+        short = task.purpose == "short_link"
+        return Request(
+            task.url,
+            method="HEAD" if short else "GET",
+            callback=self.parse,
+            errback=self.failed,
+            cb_kwargs={"site": site, "task": task},
+            meta={"download_slot": self._hosts.site_of(task.url), "short_link": short},
+        )
+
+    def _finish(self, site: Site, reason: str) -> None:
+        """End the visit; what the budget leaves is recorded as not asked for."""
+        if site.finished:
+            return
+        site.finished = True
+        for task in site.frontier.left():
+            self._record(site, self._asked(site, task, site.last_at).fetch(reason))
+        self.refused.update(site.frontier.refused)
+        stats = self.crawler.stats
+        stats.inc_value("council/done", len(site.councils))
+        self._turns.release()
+
+    # What came ---------------------------------------------------------------------------------
+
+    def parse(self, response: Response, site: Site, task: Task) -> Iterable[Request]:
+        """An answer: record it with what it offers, then ask for the next page."""
+        asked = self._asked(site, task, response.meta["fetched_at"])
+        answer = _answer(response)
+        if task.purpose == "short_link":
+            self._keep(site, self._pointed(asked, answer))
+        elif task.purpose == "sitemap":
+            self._keep(site, *self._read_sitemap(site, asked, answer))
+        else:
+            fetch, page = read_page(asked, answer, site.known)
+            onward = self._refresh(response, page)
+            if onward:
+                return [onward]
+            if task.purpose == "home":
+                self._at_home(site, fetch)
+            links = self._offer(site, fetch, page) if page else []
+            self._keep(site, fetch, links)
+        return self._advance(site)
+
+    def failed(self, failure: Failure) -> Iterable[Request]:
+        """No answer, or one that was declined: record under its name, then go on."""
+        request: Request = failure.request  # type: ignore[attr-defined]  # Scrapy sets it
+        site, task = request.cb_kwargs["site"], request.cb_kwargs["task"]
+        error: BaseException = failure.value  # type: ignore[assignment]  # a failure has one
+        outcome = outcome_of(error)
+        if outcome is None:
+            self.crawler.stats.inc_value("council/unnamed_failures")
+            logger.error("%(url)s failed: %(error)r", {"url": request.url, "error": error})
+        fetch = self._asked(site, task, request.meta.get("fetched_at")).fetch(outcome or "refused")
+        if isinstance(error, Declined):
+            fetch.final_url, fetch.status = error.url, error.status
+            host = urlsplit(error.url or "").hostname or ""
+            if outcome == "off_site" and task.purpose == "follow" and is_candidate_host(host):
+                fetch.purpose = "short_link"  # a path of the site that only points to an account
+        if task.purpose == "home" and outcome == "off_site":
+            site.moved_to = fetch.final_url
+        self._keep(site, fetch)
+        return self._advance(site)
+
+    def _asked(self, site: Site, task: Task, when: str | None) -> Asked:
+        fetched_at = when or site.last_at or stamp(self._clock())
+        home = task.purpose == "home"
+        return Asked(site.councils[0], task.url, task.purpose, task.depth, fetched_at, home)
+
+    def _pointed(self, asked: Asked, answer: Answer) -> Fetch:
+        """The record of a short link: where its Location points."""
+        target = answer.headers.get("location")
+        pointing = target is not None and 300 <= answer.status < 400
+        fetch = asked.fetch("ok" if pointing else name_outcome(answer))
+        fetch.status = answer.status
+        if target is not None and pointing:
+            fetch.final_url = _join(answer.url, target)
+        self._resolved[asked.url] = fetch
+        return fetch
+
+    def _read_sitemap(self, site: Site, asked: Asked, answer: Answer) -> tuple[Fetch, list[Link]]:
+        fetch = asked.fetch(name_outcome(answer))
+        fetch.final_url, fetch.status, fetch.bytes = answer.url, answer.status, len(answer.body)
+        if not 200 <= answer.status < 300:
+            return fetch, []
+        limits = self._limits
+        pages, sitemaps = locations(
+            answer.body, limits["SITEMAP_LINKS"], limits["DOWNLOAD_MAXSIZE"]
+        )
+        fetch.outcome = "ok" if pages or sitemaps else fetch.outcome
+        wanted = [(url, "", "follow") for url in pages] + [(url, "", "sitemap") for url in sitemaps]
+        return fetch, list(self._offered(site, wanted, asked.depth))
+
+    def _refresh(self, response: Response, page: Page | None) -> Request | None:
+        """The request that a meta refresh asks for, by the rules of a redirect."""
+        times = response.meta.get("redirect_times", 0) + 1
+        if page is None or not page.refresh or times > self._limits["REDIRECT_MAX_TIMES"]:
+            return None
+        request = response.request
+        target = self._rules.normalise(page.refresh, response.url)
+        if request is None or target is None:
+            return None
+        onward = request.replace(url=target)
+        onward.meta["redirect_times"] = times
+        onward.meta["redirect_urls"] = [*response.meta.get("redirect_urls", []), response.url]
+        return None if self.refuse_redirect(request, onward) else onward
+
+    def _at_home(self, site: Site, fetch: Fetch) -> None:
+        """Keep what the home page carries, and report where it moved to."""
+        site.known = _hrefs(fetch.observations)
+        final, home = urlsplit(fetch.final_url or site.home), urlsplit(site.home)
+        if (final.scheme, final.hostname) != (home.scheme, home.hostname):
+            site.moved_to = fetch.final_url
+
+    # Links -------------------------------------------------------------------------------------
+
+    def _offer(self, site: Site, fetch: Fetch, page: Page) -> list[Link]:
+        """Offer a page's links to the frontier; those that it took."""
+        base = fetch.final_url or fetch.url
+        wanted: list[Link] = []
+        if fetch.is_home:
+            wanted += [(urljoin(base, path), "", purpose) for path, purpose in self._rules.probes]
+        wanted += [
+            (link.url, link.text, "follow") for link in page.links[: self._limits["LINKS_PER_PAGE"]]
+        ]
+        taken = list(self._offered(site, wanted, fetch.depth + 1))
+        self._want_short(site, base, (o.href for o in fetch.observations))
+        self.crawler.stats.inc_value("council/links", len(taken))
+        return taken
+
+    def _offered(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
+        for raw, text, purpose in links:
+            if (raw, text) in site.looked:
+                continue
+            site.looked.add((raw, text))
+            url = self._rules.normalise(raw)
+            if url is None or url in site.read or not self._owns(site, url):
+                continue
+            task = site.frontier.offer(url, text, depth, purpose)
+            if task:
+                yield task.url, task.text, purpose
+
+    def _want_short(self, site: Site, base: str, hrefs: Iterable[str]) -> None:
+        """Queue the short links among what a page carries."""
+        for href in hrefs:
+            url = self._rules.normalise(href.strip(), base)
+            if url is None or url in site.short_seen:
+                continue
+            if urlsplit(url).hostname in self._rules.short_hosts:
+                site.short_seen.add(url)
+                site.short.append(url)
+
+    def _owns(self, site: Site, url: str) -> bool:
+        """Whether a URL belongs to the site's councils."""
+        host = urlsplit(url).hostname or ""
+        if site.domains and self._hosts.registrable(host) in site.domains:
+            return True
+        return not set(site.councils).isdisjoint(self._councils_of(host))
+
+    # Called by the guards ----------------------------------------------------------------------
+
+    def refuse_redirect(self, request: Request, onward: Request) -> str | None:
+        """Why a redirect is not followed, in one word, or None after making room for it."""
+        site, task = request.cb_kwargs["site"], request.cb_kwargs["task"]
+        target = self._rules.normalise(onward.url)
+        if target is None:
+            return "off_site"
+        host = urlsplit(target).hostname or ""
+        if not self._owns(site, target):
+            strange = bool(self._councils_of(host)) or is_candidate_host(host)
+            if task.purpose != "home" or site.domains or strange:
+                return "off_site"
+            site.domains.add(self._hosts.registrable(host))
+        chain = [*request.meta.get("redirect_urls", []), request.url]
+        if any(self._rules.normalise(url) == target for url in chain):
+            return "redirects"
+        if target in site.read:
+            return "duplicate"
+        site.frontier.take(target)
+        site.read.add(target)
+        onward.meta["download_slot"] = self._hosts.site_of(target)
+        return None
+
+    def robots_answered(self, asked: Request, response: Response) -> None:
+        """Record a robots.txt that was answered."""
+        answer = _answer(response)
+        fetch = self._robots_fetch(asked, response.meta.get("fetched_at"))
+        fetch.outcome = "ok" if 200 <= answer.status < 300 else name_outcome(answer)
+        fetch.final_url, fetch.status, fetch.bytes = answer.url, answer.status, len(answer.body)
+        self._record(asked.cb_kwargs["site"], fetch)
+        self.crawler.stats.inc_value("council/answered")
+
+    def robots_failed(self, asked: Request, error: Exception) -> None:
+        """Record a robots.txt that was not answered."""
+        fetch = self._robots_fetch(asked, None)
+        fetch.outcome = outcome_of(error) or "refused"
+        self._record(asked.cb_kwargs["site"], fetch)
+        self.crawler.stats.inc_value("council/answered")
+
+    def _robots_fetch(self, asked: Request, when: str | None) -> Fetch:
+        site = asked.cb_kwargs["site"]
+        return self._asked(site, Task(asked.url, "robots", 0), when).fetch("ok")
+
+    # Records -----------------------------------------------------------------------------------
+
+    def _keep(self, site: Site, fetch: Fetch, links: Iterable[Link] = ()) -> None:
+        """Record what came of a request, and count it against the site's budgets."""
+        site.count(fetch.outcome, fetch.bytes)
+        self._record(site, fetch, links)
+        stats = self.crawler.stats
+        stats.inc_value("council/answered")
+        if fetch.purpose in {"home", "follow"} and fetch.outcome == "ok":
+            stats.inc_value("council/pages")
+        stats.inc_value("council/observations", len(fetch.observations))
+
+    def _record(self, site: Site, fetch: Fetch, links: Iterable[Link] = ()) -> None:
+        """Write a fetch, once for each council of the site."""
+        line = as_line(fetch, links)
+        lines = [line | {"council_id": council} for council in site.councils]
+        try:
+            self.journal.append(lines)
+        except OSError as error:
+            logger.critical("Cannot write the journal: %(error)s", {"error": error})
+            self.crawler.stats.set_value("council/write_failed", str(error))
+            raise CloseSpider("write_failed") from error
+        self.crawler.stats.inc_value(f"council/outcome/{fetch.outcome}", len(lines))
+        self.crawler.stats.inc_value("council/recorded", len(lines))
+
+    def _failed_callback(self, response: Any) -> None:
+        """A fault of ours ended a callback: its site is given up, the others go on."""
+        request = getattr(response, "request", None)
+        site = request.cb_kwargs.get("site") if request is not None else None
+        if site is not None and not site.finished:
+            site.finished = True
+            self._turns.release()
+
+    # Resuming ----------------------------------------------------------------------------------
+
+    def _restore(self, lines: Iterable[Line]) -> None:
+        """Bring every site to the state that an earlier run recorded."""
+        by_council = {council: site for site in self.sites for council in site.councils[:1]}
+        for line in lines:
+            site = by_council.get(line["council_id"])
+            if site is not None:
+                self._restore_line(site, line)
+
+    def _restore_line(self, site: Site, line: Line) -> None:
+        site.heard(line["fetched_at"])
+        url, outcome, purpose = line["url"], line["outcome"], line["purpose"]
+        if purpose == "robots":
+            return
+        queued = site.frontier.take(url)
+        if outcome in {"budget", "given_up"}:
+            return
+        site.count(outcome, line["bytes"])
+        site.read.add(url)
+        if purpose == "home":
+            self._restore_home(site, line)
+        elif queued:
+            site.frontier.asked += 1
+        elif purpose == "short_link":
+            site.short_left -= 1
+            site.short_seen.add(url)
+            with_url = [waiting for waiting in site.short if waiting != url]
+            site.short = deque(with_url)
+        depth = line["depth"] if purpose == "sitemap" else line["depth"] + 1
+        for link, text, kind in line["links"]:
+            site.looked.add((link, text))
+            site.frontier.offer(link, text, depth, kind)
+        base = line["final_url"] or url
+        self._want_short(site, base, (o["href"] for o in line["observations"]))
+        if line["final_url"] and outcome != "off_site":
+            final = self._rules.normalise(line["final_url"]) or url
+            site.read.add(final)
+            site.frontier.take(final)
+
+    def _restore_home(self, site: Site, line: Line) -> None:
+        site.home_asked = True
+        site.frontier.asked += 1
+        site.known = _hrefs(Observation(**o) for o in line["observations"])
+        final = line["final_url"]
+        if final and line["outcome"] != "off_site":
+            if not self._owns(site, final):
+                site.domains.add(self._hosts.site_of(final))
+            if urlsplit(final)[:2] != urlsplit(site.home)[:2]:
+                site.moved_to = final
+
+
+def _answer(response: Response) -> Answer:
+    headers = {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in response.headers.items()
+    }
+    cut = "dataloss" in response.flags
+    return Answer(response.url, response.status, headers, response.body, cut)
+
+
+def _hrefs(observations: Iterable[Observation]) -> frozenset[str]:
+    return frozenset(observation.href for observation in observations)
+
+
+def _join(base: str, link: str) -> str:
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return link

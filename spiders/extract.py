@@ -1,0 +1,158 @@
+"""One answer of a server → its named outcome and what its page carries.
+
+The live crawl, its replay and the reading of archives all come through here, so that the same
+bytes give the same record whichever way they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spiders.items import Fetch
+from spiders.read import observe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from spiders.scan import Page
+
+RULES = Path(__file__).parents[1] / "data" / "rules" / "blocked.toml"
+_TITLE = re.compile(rb"(?is)<title[^>]*>(.{0,300}?)</title")
+_HTML = re.compile(r"(?i)^\s*(?:text/html|application/xhtml\+xml)")
+_TEXT = re.compile(r"(?i)^\s*(?:text/|application/(?:.*\+)?xml|application/(?:x-)?gzip)")
+_HEAD_BYTES = 20_000  # a title stands within these
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """One row of data/rules/blocked.toml, compiled."""
+
+    outcome: str
+    name: str
+    status: frozenset[int]
+    header: tuple[tuple[str, str], ...]
+    body: re.Pattern[bytes] | None
+    title: tuple[str, ...]
+    max_bytes: int | None
+
+    def fits(self, answer: Answer, title: str) -> bool:
+        """Whether every condition of the row holds for the answer."""
+        if self.status and answer.status not in self.status:
+            return False
+        headers = answer.headers
+        if any(name not in headers or part not in headers[name] for name, part in self.header):
+            return False
+        if self.max_bytes is not None and len(answer.body) > self.max_bytes:
+            return False
+        if self.title and not any(part in title for part in self.title):
+            return False
+        return self.body is None or self.body.search(answer.body) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came from a server, decoded: headers by lower-case name, `truncated` if cut short."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: whose, which URL, why, how deep, when the answer came."""
+
+    council_id: str
+    url: str
+    purpose: str
+    depth: int
+    fetched_at: str
+    is_home: bool = False
+
+    def fetch(self, outcome: str) -> Fetch:
+        """The record of a request that brought no answer to read."""
+        return Fetch(
+            council_id=self.council_id,
+            url=self.url,
+            purpose=self.purpose,
+            depth=self.depth,
+            outcome=outcome,
+            fetched_at=self.fetched_at,
+            is_home=self.is_home,
+        )
+
+
+@cache
+def load_answer_rules(path: Path = RULES) -> tuple[AnswerRule, ...]:
+    """The rows of data/rules/blocked.toml, in order; ValueError when the file cannot be read."""
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["answer"]
+    return tuple(_rule(row) for row in rows)
+
+
+def _rule(row: dict[str, Any]) -> AnswerRule:
+    texts = [re.escape(text.encode()) for text in row.get("body", [])]
+    return AnswerRule(
+        row["outcome"],
+        row["name"],
+        frozenset(row.get("status", [])),
+        tuple(row.get("header", {}).items()),
+        re.compile(b"|".join(texts), re.IGNORECASE) if texts else None,
+        tuple(row.get("title", [])),
+        row.get("max_bytes"),
+    )
+
+
+def name_outcome(answer: Answer) -> str:
+    """What an answer is by status, headers, title and body, before its page is read."""
+    found = _TITLE.search(answer.body, 0, _HEAD_BYTES)
+    title = unescape(found.group(1).decode("utf-8", "replace")).casefold() if found else ""
+    for rule in load_answer_rules():
+        if rule.fits(answer, title):
+            return rule.outcome
+    if answer.status == 304:
+        return "not_modified"
+    if not 200 <= answer.status < 300:
+        return "http_error"
+    if answer.truncated:
+        return "truncated"
+    return "ok" if is_text(answer) else "not_html"
+
+
+def is_text(answer: Answer) -> bool:
+    """Whether the body can be a page: by its declared type, else by its first bytes."""
+    declared = answer.headers.get("content-type", "")
+    start = answer.body[:1024]
+    if b"\x00" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return False
+    if _HTML.match(declared):
+        return True
+    return b"<" in start and (not declared or _TEXT.match(declared) is not None)
+
+
+def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fetch, Page | None]:
+    """The record of one answer with its observations, and its page where it could be read.
+
+    `known` are the links that the council's home page carries already: what is found again is
+    recorded, but not read for the words around it.
+    """
+    fetch = asked.fetch(name_outcome(answer))
+    fetch.final_url = answer.url
+    fetch.status = answer.status
+    fetch.bytes = len(answer.body)
+    fetch.sha256 = hashlib.sha256(answer.body).hexdigest()
+    if fetch.outcome not in {"ok", "truncated"}:
+        return fetch, None
+    page = observe(answer.body, answer.url, answer.headers.get("content-type"), known)
+    fetch.observations = page.observations
+    if not page.observations and not page.refresh and page.is_empty_shell:
+        fetch.outcome = "needs_browser"
+    return fetch, page

@@ -1,0 +1,157 @@
+"""The crawl's only memory: pages.jsonl, one line for each fetch with its observations and links.
+
+What is left to do is derived from what was recorded, never from a queue in memory, so a page, its
+observations and the links that it offers are one line, written before the next request is made.
+A crawl killed at any instant loses at most the line that it was writing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from spiders.items import Fetch
+
+PAGES = "pages.jsonl"
+_SYNC_SECONDS = 5.0
+Line = dict[str, Any]
+Key = tuple[str, str, str]
+
+
+class JournalError(ValueError):
+    """The journal cannot be used; the message names file and line, and what to do."""
+
+
+def key_of(line: Line) -> Key:
+    """What identifies a line within one crawl: council, URL and purpose."""
+    return line["council_id"], line["url"], line["purpose"]
+
+
+def as_line(fetch: Fetch, links: Iterable[tuple[str, str, str]] = ()) -> Line:
+    """A fetch as it is written, with the links (URL, text, purpose) that its page offered."""
+    return asdict(fetch) | {"links": [list(link) for link in links]}
+
+
+def read(path: Path) -> Iterator[Line]:
+    """The lines of a journal, in the order in which they were written.
+
+    Raises:
+        JournalError: A line is no JSON object; `repair` cuts off a torn last one.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                line = json.loads(raw)
+            except ValueError as error:
+                raise JournalError(
+                    f"{path}, line {number}: not a whole record ({error}); "
+                    "crawl again with --resume, which cuts off a torn last line"
+                ) from error
+            yield line
+
+
+def read_object(path: Path) -> Line:
+    """The object in a JSON file such as run.json; JournalError when it holds none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise JournalError(f"{path}: not whole ({error}); delete it and crawl again") from error
+    if not isinstance(value, dict):
+        raise JournalError(f"{path}: holds no object; delete it and crawl again")
+    return value
+
+
+def repair(path: Path) -> int:
+    """Cut off a last line that was never finished; returns the bytes cut."""
+    if not path.exists():
+        return 0
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    last = data[data.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end]
+    if last and not _is_json(last):
+        end -= len(last)
+    if end < len(data):
+        os.truncate(path, end)
+    return len(data) - end
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except ValueError:
+        return False
+    return True
+
+
+class Journal:
+    """Appends lines to pages.jsonl; each is flushed at once and synced to disk now and then."""
+
+    def __init__(self, path: Path, recorded: Iterable[Key] = ()) -> None:
+        """Open for appending; `recorded` are keys that stand in the file and are not repeated."""
+        self._path = path
+        self._recorded = set(recorded)
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+        self._synced = monotonic()
+        self.written = 0
+        self.repeated = 0
+
+    def append(self, lines: Sequence[Line]) -> None:
+        """Write lines that belong together with one call; those that stand already are passed over.
+
+        Raises:
+            OSError: The disk is full or the file is gone; nothing that follows may be trusted.
+        """
+        new = [line for line in lines if key_of(line) not in self._recorded]
+        self.repeated += len(lines) - len(new)
+        data = b"".join(_encode(line) for line in new)
+        count = self._file.write(data)
+        if count != len(data):
+            raise OSError(f"{self._path}: wrote {count} of {len(data)} bytes; is the disk full?")
+        self._size += count
+        self.written += len(new)
+        if monotonic() - self._synced > _SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Have the operating system write what was appended to the disk."""
+        os.fsync(self._file.fileno())
+        self._synced = monotonic()
+
+    def whole(self) -> bool:
+        """Whether the file on disk is as long as what was written to it."""
+        return self._path.stat().st_size == self._size
+
+    def close(self) -> None:
+        """Sync and close."""
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _encode(line: Line) -> bytes:
+    return (
+        json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
+        + b"\n"
+    )

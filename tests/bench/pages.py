@@ -1,0 +1,130 @@
+"""The page reader beside the peers: right, precise, and fast against bare parsing."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter, defaultdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from pipeline import platforms
+from spiders import read
+from tests.bench.measure import SHARED, Row, best_seconds, name_of, ratios
+from tests.bench.peers import PAGE_READERS, Named, PageReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REAL = SHARED / "real"
+SITES = Path(__file__).parents[2] / "data" / "sample" / "sites"
+ACCOUNT_ROLES = ("primary", "service", "thirdparty")
+PAGE_BYTES = 80_000
+Account = tuple[str, str]
+
+
+def ours(body: bytes, base: str) -> list[Named]:
+    """Whole page to identified accounts, as `digital-councils scan` does it."""
+    found = (platforms.identify(o.href, o.hint) for o in read.observe(body, base).observations)
+    return [
+        (f.platform, f.handle)
+        for f in found
+        if isinstance(f, platforms.Account) and f.via != "post"
+    ]
+
+
+READERS: dict[str, PageReader] = {"digital-councils": ours, **PAGE_READERS}
+
+
+def scores() -> list[Row]:
+    """Recall and precision of accounts, page by page, on the labelled pages."""
+    if not REAL.exists():
+        return []
+    wanted, ignored = _labels()
+    pages = _pages()
+    return [_score(name, reader, pages, wanted, ignored) for name, reader in READERS.items()]
+
+
+def _labels() -> tuple[dict[str, set[Account]], dict[str, set[str]]]:
+    wanted: dict[str, set[Account]] = defaultdict(set)
+    ignored: dict[str, set[str]] = defaultdict(set)
+    with (REAL / "labels.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["doubt"] == "y":
+                ignored[row["file"]].add(row["platform"])
+            elif row["role"] in ACCOUNT_ROLES and row["canonical_account"]:
+                wanted[row["file"]].add((row["platform"], name_of(row["canonical_account"])))
+    return wanted, ignored
+
+
+def _pages() -> dict[str, tuple[bytes, str]]:
+    with (REAL / "index.csv").open(encoding="utf-8") as file:
+        return {
+            row["file"]: ((REAL / row["file"]).read_bytes(), _address(row["url"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def _address(text: str) -> str:
+    found = re.match(r"https?://[^\s()]+", text)
+    return found.group() if found else "https://www.example/"
+
+
+def _score(
+    name: str,
+    reader: PageReader,
+    pages: dict[str, tuple[bytes, str]],
+    wanted: dict[str, set[Account]],
+    ignored: dict[str, set[str]],
+) -> Row:
+    tally: Counter[str] = Counter()
+    for file, (body, base) in pages.items():
+        found = {(f[0], name_of(f[1])) for f in _safe(reader, body, base) if f}
+        found = {f for f in found if f[0] not in ignored[file]}
+        tally["hit"] += len(found & wanted[file])
+        tally["missed"] += len(wanted[file] - found)
+        tally["extra"] += len(found - wanted[file])
+    return {
+        "reader": name,
+        "recall": tally["hit"] / (tally["hit"] + tally["missed"]),
+        "precision": tally["hit"] / max(tally["hit"] + tally["extra"], 1),
+    }
+
+
+def _safe(reader: PageReader, body: bytes, base: str) -> list[Named]:
+    try:
+        return reader(body, base)
+    except Exception:  # a peer that raises on a page has not read it
+        return []
+
+
+def speeds() -> list[Row]:
+    """Pages a second on pages of the size that councils send, and lxml's parse alone beside it."""
+    pages = [_grown(path.read_bytes()) for path in sorted(SITES.rglob("*.html"))]
+    base = "https://www.avonbrook.example/"
+    jobs: dict[str, Callable[[], object]] = {
+        name: partial(_read_all, reader, pages, base) for name, reader in READERS.items()
+    }
+    jobs["lxml, parsing alone"] = lambda: [etree.HTML(body) for body in pages]
+    rounds = {"digital-councils": 3, "lxml, parsing alone": 3}
+    return ratios(
+        ((name, len(pages) / best_seconds(job, rounds.get(name, 1))) for name, job in jobs.items()),
+        "pages/s",
+    )
+
+
+def _read_all(reader: PageReader, pages: list[bytes], base: str) -> list[list[Named]]:
+    return [_safe(reader, body, base) for body in pages]
+
+
+def _grown(body: bytes) -> bytes:
+    """The page with its own middle repeated until it has the size of a real one."""
+    start, end = body.find(b"<main"), body.rfind(b"</main>")
+    if start < 0 or end < 0:
+        return body
+    middle = body[body.find(b">", start) + 1 : end]
+    times = max(1, (PAGE_BYTES - len(body)) // max(len(middle), 1))
+    return body[:end] + middle * times + body[end:]

@@ -1,0 +1,262 @@
+"""What a person does on the hub, done in a real browser."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+TEMPLATES = (
+    "/",
+    "/connect/",
+    "/connect/check/",
+    "/connect/best-practice/",
+    "/connect/useful-links/",
+    "/cy/connect/",
+    "/cy/connect/check/",
+    "/cy/council/ABA/",
+    "/get-started/",
+    "/go-further/x/",
+    "/go-further/bilingual-accounts/",
+    "/checklists/emergency/",
+    "/case-studies/",
+    "/case-studies/york-stops-posting-on-x/",
+    "/insight/",
+    "/insight/types/",
+    "/data/",
+    "/data/dictionary/",
+    "/data/load/",
+    "/about/the-crawler/",
+    "/council/SPL/",
+    "/404.html",
+)
+COUNCILS = ("/council/ABA/", "/council/INS/", *(f"/council/Q{n:03d}/" for n in range(18)))
+
+
+def shown(page: Page) -> list[str]:
+    return page.locator(".az a.name:visible").all_text_contents()
+
+
+def test_council_is_found_by_its_welsh_name_as_one_types(page: Page) -> None:
+    page.goto("/connect/")
+    page.get_by_label("Search by council").press_sequentially("glan-y-mor")
+    assert shown(page) == ["Aberafon Fictional Council"]
+    expect(page.get_by_role("status")).to_have_text("Showing 1 of 40 councils")
+
+
+def test_council_is_found_by_the_name_of_an_account(page: Page) -> None:
+    page.goto("/connect/")
+    page.get_by_label("Search by council").fill("@innisCouncil")
+    assert shown(page) == ["Innis Fictional Council"]
+
+
+def test_scottish_councils_on_bluesky_are_a_shareable_address(page: Page) -> None:
+    page.goto("/connect/")
+    page.get_by_label("Nation").select_option("Scotland")
+    page.get_by_label("Network").select_option("bluesky")
+    assert "nation=Scotland&network=bluesky" in page.url
+    page.goto(page.url)
+    assert shown(page) == ["Innis Fictional Council"]
+    expect(page.get_by_label("Network")).to_have_value("bluesky")
+
+
+def test_letters_without_a_match_are_disabled_and_come_back(page: Page) -> None:
+    page.goto("/connect/?q=innis")
+    letter = page.locator(".letters a", has_text="A")
+    expect(letter).to_have_attribute("aria-disabled", "true")
+    page.get_by_role("button", name="Clear all").click()
+    expect(letter).not_to_have_attribute("aria-disabled", "true")
+    assert len(shown(page)) == 40
+
+
+def test_search_that_finds_nothing_says_what_to_do(page: Page) -> None:
+    page.goto("/connect/")
+    page.get_by_label("Search by council").fill("zzzz")
+    expect(page.get_by_role("status")).to_contain_text("Try fewer letters")
+
+
+def test_search_on_the_home_page_leads_to_the_council(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("Find a council").fill("innis")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Innis Fictional Council").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Innis Fictional Council")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://x.com/AberafonCouncil",
+        "http://www.twitter.com/aberafoncouncil?lang=en",
+        "mobile.twitter.com/AberafonCouncil/",
+        "https://twitter.com/intent/user?screen_name=AberafonCouncil",
+        "https://en-gb.facebook.com/Aberafon.Council/?ref=page",
+        "@AberafonCouncil",
+    ],
+)
+def test_link_however_written_is_recognised(page: Page, link: str) -> None:
+    page.goto("/connect/check/")
+    page.get_by_label("Address of the account").fill(link)
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator("#answer h2")).to_contain_text("Aberafon Fictional Council")
+
+
+@pytest.mark.parametrize(
+    ("link", "answer"),
+    [
+        ("https://x.com/AberafonCounciI", "Not in the directory"),
+        ("https://twitter.com@evil.example/AberafonCouncil", "Not in the directory"),
+        ("https://notx.com/AberafonCouncil", "Not in the directory"),
+        ("javascript:alert(1)", "not an address"),
+        ("<img src=x onerror=alert(1)>", "not an address"),
+        ("https://www.aba.example/news", "This is the website of Aberafon"),
+    ],
+)
+def test_link_that_is_not_listed_gets_an_honest_answer(page: Page, link: str, answer: str) -> None:
+    page.goto("/connect/check/")
+    page.get_by_label("Address of the account").fill(link)
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator("#answer h2")).to_contain_text(answer)
+
+
+def test_closed_network_is_listed_with_a_warning(page: Page) -> None:
+    page.goto("/connect/check/")
+    page.get_by_label("Address of the account").fill("https://plus.google.com/+AberafonCouncil")
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator("#answer .warn")).to_contain_text("network closed")
+
+
+def test_table_downloads(page: Page) -> None:
+    page.goto("/data/")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="directory.csv").click(modifiers=["Alt"])
+    assert download.value.suggested_filename == "directory.csv"
+
+
+def test_mistake_is_reported_with_the_row(page: Page) -> None:
+    page.goto("/council/ABA/")
+    link = page.get_by_role("link", name="Report a mistake").get_attribute("href")
+    assert link is not None
+    assert link.startswith("mailto:")
+    assert "ABA" in link
+
+
+def test_ticks_outlive_the_page_and_can_be_cleared(page: Page) -> None:
+    page.goto("/checklists/emergency/")
+    page.get_by_label("The queue is stopped").check()
+    page.reload()
+    expect(page.get_by_label("The queue is stopped")).to_be_checked()
+    page.get_by_role("button", name="Clear all ticks").click()
+    page.reload()
+    expect(page.get_by_label("The queue is stopped")).not_to_be_checked()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "abuse",
+        "accessible-post",
+        "closing-or-parking",
+        "election",
+        "emergency",
+        "handover",
+        "moderation-log",
+        "new-account",
+        "request-received",
+    ],
+)
+def test_checklist_prints_on_one_page(page: Page, name: str) -> None:
+    page.goto(f"/checklists/{name}/")
+    assert (
+        page.pdf(format="A4", margin={"top": "1cm", "bottom": "1cm"}).count(b"/Type /Page\n") == 1
+    )
+
+
+def test_planted_script_is_blocked_by_the_policy(browser: Browser, origin: str) -> None:
+    context = browser.new_context(base_url=origin)
+    page = context.new_page()
+    page.goto("/connect/")
+    page.evaluate(
+        "document.body.insertAdjacentElement('beforeend', document.createElement('script'))"
+        ".textContent = 'window.planted = true'"
+    )
+    planted = page.evaluate("window.planted")
+    context.close()
+    assert planted is None
+
+
+@pytest.mark.parametrize("path", ["/connect/", "/council/ABA/", "/checklists/abuse/", "/insight/"])
+def test_page_is_whole_without_javascript(browser: Browser, origin: str, path: str) -> None:
+    context = browser.new_context(base_url=origin, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path)
+    hidden = page.locator("main li:not(.letters li)").filter(visible=False).count()
+    missing = page.locator("form:visible").count()
+    context.close()
+    assert (hidden, missing) == (0, 0)
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_nothing_runs_off_a_narrow_page(
+    browser: Browser, origin: str, path: str, zoom: int
+) -> None:
+    """320 px wide; and 640 px at 200%, where type is twice as large."""
+    context = browser.new_context(
+        base_url=origin, viewport={"width": 320 * zoom, "height": 800}, java_script_enabled=True
+    )
+    page = context.new_page()
+    page.goto(path)
+    if zoom == 2:
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    context.close()
+    assert wide <= 0
+
+
+def test_keyboard_alone_skips_searches_and_opens_a_council(page: Page) -> None:
+    page.goto("/connect/")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to main content")
+    page.keyboard.press("Enter")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    page.keyboard.type("innis")
+    focus_on(page, "Skip past the letters to the list")
+    page.keyboard.press("Enter")
+    focus_on(page, "Innis Fictional Council")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Innis Fictional Council")
+
+
+def focus_on(page: Page, text: str) -> None:
+    """Press Tab until the focus is on `text`, as a person would, at most sixty times."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.locator(":focus").text_content() == text:
+            return
+    pytest.fail(f"the keyboard does not reach {text!r}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*TEMPLATES, *COUNCILS])
+def test_axe_finds_nothing(browser: Browser, origin: str, axe: str, path: str, scheme: Any) -> None:
+    context = browser.new_context(base_url=origin, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(path)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then((result) => result.violations)")
+    context.close()
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found] == []
+
+
+def test_nu_checker_finds_no_error(site: Path, checker: list[str]) -> None:
+    done = subprocess.run([*checker, str(site)], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

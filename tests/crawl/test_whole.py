@@ -1,0 +1,195 @@
+"""A crawl is whole or says that it is not: kills, torn lines, full disks, faults of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from spiders import extract, journal, warc
+from spiders.run import RunError
+from tests.crawl.web import Handler, Web, act, outcome, page, redirect, register, timeless, visit
+
+if TYPE_CHECKING:
+    from spiders.extract import Answer
+
+HOSTS = ("www.avonbrook.example", "www.tealmoor.example", "www.wrenford.example")
+ROOT = Path(__file__).parents[2]
+
+
+def _fill(web: Web) -> None:
+    for host in HOSTS:
+        links = {f"/news/{i}": "News" for i in range(6)} | {"/social-media": "Social media"}
+        web.put(host, "/", page("Home", links | {"https://twitter.com/Sample": "X"}))
+        for path in links:
+            more = {f"{path}/more": "More news", "https://www.facebook.com/Sample": "F"}
+            web.put(host, path, page("News", more))
+            web.put(host, f"{path}/more", page("More"))
+        web.put(host, "/news/2", redirect("/news/1"))
+        web.put(host, "/news/3", redirect("https://www.facebook.com/ASample"))
+    web.put(HOSTS[2], "/news/4", act(Handler.drop))
+
+
+def _start(web: Web, out: Path, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.crawl.once", str(out), web.proxy, *HOSTS],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _lines(out: Path) -> int:
+    pages = out / journal.PAGES
+    return pages.read_bytes().count(b"\n") if pages.exists() else 0
+
+
+@pytest.mark.parametrize("after", [2, 13, 29])
+def test_a_killed_crawl_resumes_to_the_same_record(web: Web, tmp_path: Path, after: int) -> None:
+    _fill(web)
+    _, undisturbed = visit(web, tmp_path / "whole", register(*HOSTS), DOWNLOAD_DELAY=0.03)
+    out = tmp_path / "killed"
+    process = _start(web, out)
+    while _lines(out) < after and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < _lines(out) < len(undisturbed)
+    assert _start(web, out, RESUME="1").wait() == 0
+    assert timeless(list(journal.read(out / journal.PAGES))) == timeless(undisturbed)
+
+
+def test_a_resumed_crawl_asks_for_nothing_again(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    visit(web, tmp_path / "c", register(*HOSTS))
+    web.asked.clear()
+    report, _ = visit(web, tmp_path / "c", register(*HOSTS), resume=True)
+    assert web.asked == []
+    assert report.finished
+
+
+def test_a_torn_last_line_is_cut_and_its_page_asked_again(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    out = tmp_path / "c"
+    _, whole = visit(web, out, register(HOSTS[0]))
+    pages = out / journal.PAGES
+    pages.write_bytes(pages.read_bytes()[:-40])
+    report, lines = visit(web, out, register(HOSTS[0]), resume=True)
+    assert timeless(lines) == timeless(whole)
+    assert report.report["resumed"]["torn_bytes"] > 0
+
+
+def test_a_damaged_journal_is_refused_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "pages.jsonl"
+    path.write_text('{"a": 1}\n{"b": \n{"c": 3}\n')
+    with pytest.raises(journal.JournalError, match="line 2"):
+        list(journal.read(path))
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    out = tmp_path / "c"
+    process = _start(web, out)
+    while _lines(out) < 5 and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 1
+    run = json.loads((out / "run.json").read_text())
+    assert run["finished"] is False
+    assert "--resume" in " ".join(run["problems"])
+    assert all(journal.read(out / journal.PAGES))
+
+
+def test_an_exception_in_a_callback_is_no_success(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(web)
+
+    def fail_for_one(asked: Any, answer: Answer, known: Any) -> Any:
+        if HOSTS[1] in answer.url:
+            raise RuntimeError("a fault of ours")
+        return extract.read_page(asked, answer, known)
+
+    monkeypatch.setattr("spiders.council_site.read_page", fail_for_one)
+    report, lines = visit(web, tmp_path / "c", register(*HOSTS))
+    assert report.exit_status == 1
+    assert "a fault of ours" in " ".join(report.problems)
+    assert outcome(lines, f"http://{HOSTS[0]}/social-media") == "ok"
+
+
+def test_a_disk_that_fills_up_ends_the_crawl_without_success(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(web)
+    append = journal.Journal.append
+    calls = iter(range(100))
+
+    def fill_up(self: journal.Journal, lines: Any) -> None:
+        if next(calls) > 6:
+            raise OSError(28, "No space left on device")
+        append(self, lines)
+
+    monkeypatch.setattr(journal.Journal, "append", fill_up)
+    report, lines = visit(web, tmp_path / "c", register(*HOSTS))
+    assert report.exit_status == 1
+    assert "No space left on device" in " ".join(report.problems)
+    assert len(lines) == 7
+
+
+def test_a_capture_replays_to_the_same_lines_without_network(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    captured = tmp_path / "crawl.warc.gz"
+    _, live = visit(web, tmp_path / "live", register(*HOSTS), capture=captured)
+    web.asked.clear()
+    report, replayed = visit(
+        web, tmp_path / "replay", register(*HOSTS), replay=captured, proxy=None
+    )
+    assert web.asked == []
+    assert sorted(map(json.dumps, replayed)) == sorted(map(json.dumps, live))
+    assert (report.kind, report.finished) == ("replay", True)
+
+
+def test_a_page_that_was_not_captured_is_named_so(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    captured = tmp_path / "crawl.warc.gz"
+    visit(web, tmp_path / "live", register(HOSTS[0]), capture=captured, max_pages=2)
+    _, lines = visit(web, tmp_path / "replay", register(HOSTS[0]), replay=captured, proxy=None)
+    assert outcome(lines, f"http://{HOSTS[0]}/news/1") == "not_captured"
+
+
+def test_a_torn_capture_is_cut_back_to_its_last_whole_record(web: Web, tmp_path: Path) -> None:
+    _fill(web)
+    captured = tmp_path / "crawl.warc.gz"
+    visit(web, tmp_path / "live", register(HOSTS[0]), capture=captured)
+    whole = captured.read_bytes()
+    captured.write_bytes(whole + whole[:50])
+    assert warc.repair(captured) == 50
+    assert captured.read_bytes() == whole
+
+
+def test_a_capture_is_not_replayed_and_captured_at_once(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="--capture or --replay"):
+        visit(
+            web,
+            tmp_path / "c",
+            register(HOSTS[0]),
+            capture=tmp_path / "a.warc.gz",
+            replay=tmp_path / "b.warc.gz",
+        )
+
+
+def test_many_sites_take_turns_in_waves(web: Web, tmp_path: Path) -> None:
+    hosts = [f"www.{letter}brook.example" for letter in "abcdefghij"]
+    for host in hosts:
+        web.put(host, "/", page("Home", {"/contact": "Contact"}))
+    report, lines = visit(web, tmp_path / "c", register(*hosts), CONCURRENT_REQUESTS=3)
+    assert report.report["councils"] == {"done": 10, "total": 10}
+    assert sum(line["purpose"] == "home" for line in lines) == 10
