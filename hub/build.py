@@ -104,7 +104,14 @@ class Site:
             sections=self.settings["sections"],
             network=self.network,
         )
-        env.filters.update(day=_day, month=_month, number="{:,}".format, bare=_bare)
+        env.filters.update(
+            day=_day,
+            month=_month,
+            number="{:,}".format,
+            bare=_bare,
+            initial=_initial,
+            outcome=_outcome,
+        )
         return env
 
     def url(self, path: str) -> str:
@@ -330,3 +337,14 @@ def _month(value: str, words: dict[str, Any]) -> str:
 def _bare(address: str) -> str:
     """An address as people say it: without its scheme and last slash."""
     return address.split("://", 1)[-1].removesuffix("/")
+
+
+def _initial(words: str) -> str:
+    """Words with a capital at the start, the rest as it is: 'Northern Ireland district'."""
+    return words[:1].upper() + words[1:]
+
+
+def _outcome(row: Row, words: dict[str, Any]) -> str:
+    """The last look at a council in words; an outcome of a later version is 'not reached'."""
+    missing = "part" if row["checked_on"] else "none"
+    return str(words.get(f"outcome_{row['check_outcome'] or missing}", words["not_reached"]))

@@ -114,6 +114,8 @@ def _read_page(path: Path, folder: Path) -> Page:
     try:
         sources = tuple(Source(**source) for source in meta.pop("sources"))
         nations = tuple(meta.pop("nations"))
+        if strange := [s.url for s in sources if not s.url.startswith(("https://", "http://"))]:
+            raise HubError(f"{name}: source {strange[0]!r} is no web address; begin with https://")
         return Page(slug=path.stem, body=match[2], sources=sources, nations=nations, **meta)
     except TypeError as error:
         raise HubError(f"{name}: front matter: {error}") from error

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hub.release import Release
 
-Seen = tuple[Council, set[str], frozenset[str] | set[str]]
+Seen = tuple[Council, set[str], frozenset[str]]
 """A council, the networks that it uses, and those for which it was looked at."""
 
 COMPARED = 6

@@ -1,0 +1,1 @@
+"""From a crawl folder to a published release of the directory."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.overrides import apply_overrides
-from pipeline.platforms import load_rules
+from pipeline.platforms import default_rules
 from pipeline.schema import SIGNALS
 from pipeline.signals import Vocabulary, collect, load_vocabulary, partners
 
@@ -244,7 +244,7 @@ def _network_notices(table: pd.DataFrame) -> pd.DataFrame:
 
 def _status(table: pd.DataFrame) -> pd.Series:
     """Whether it is in use: retired by rule P6.4 or P4.3, parked by a notice, or current."""
-    closed = [platform.id for platform in load_rules().platforms if platform.retired]
+    closed = [platform.id for platform in default_rules().platforms if platform.retired]
     retired = table["platform"].isin(closed) | table["decided_by"].eq("P4.3")
     return pd.Series(
         np.select([retired, table["notice"].notna()], ["retired", "parked"], "current"),

@@ -20,7 +20,7 @@ from pipeline.checks import Finding, check, limits
 from pipeline.coverage import coverage, looks, rejections
 from pipeline.directory import directory
 from pipeline.identify import identify_table
-from pipeline.ingest import latest, read_crawls, unchanged
+from pipeline.ingest import carried, latest, read_crawls
 from pipeline.overrides import in_force, unused_overrides
 from pipeline.platforms import Account, identify, load_rules
 from pipeline.reconcile import account_ids, reconcile
@@ -45,7 +45,7 @@ from pipeline.report import Facts, report
 from pipeline.signals import KEY, with_partners
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -92,6 +92,7 @@ def build(
     *,
     allow: Mapping[str, str] | None = None,
     taken: Sequence[str] = (),
+    on_check: Callable[[], None] = lambda: None,
 ) -> BuildReport:
     """Build a release and put it at `out`, or beside it at `out.refused` when a gate refuses it.
 
@@ -103,6 +104,7 @@ def build(
         overrides: What people decided, as load_overrides returns it.
         allow: Gate → reason, for gates that a person lets pass this once.
         taken: Versions that must not be used again.
+        on_check: Called when the release is made and its checks begin.
 
     Raises:
         IngestError, ReleaseError, ChecksError: An input cannot be used; says which, and why.
@@ -115,6 +117,7 @@ def build(
         now = made.now.strftime(TIME_FORM)
         write_tables(folder, made.tables, made.version, now)
         write_json(folder / RUN, {"crawls": _told_of(crawl)})  # the checks ask how they ended
+        on_check()
         findings = tuple(check(folder, last, allow))
         result = _result(made, last, crawl, findings, out)
         _write_words(folder, made, result, crawl, now)
@@ -150,7 +153,9 @@ def make_tables(
     register = on_day(register, now.date())
     networks = load_rules().published
     frames = {name: _before(last, name) for name in ("accounts", "history", "coverage")}
-    observations = unchanged(crawl, None if last is None else last.tables["observations"])
+    if last is not None:
+        crawl = carried(crawl, last.tables["fetches"], last.tables["observations"])
+    observations = in_order(crawl.observations, spec("observations"))
     fetches = to_pandas(crawl.fetches)
     identified = identify_table(to_pandas(observations), resolved(fetches))
     signals = attribute(identified, fetches, register, overrides)
@@ -235,7 +240,7 @@ def _with_rejected(
     unseen = rows[~pd.MultiIndex.from_frame(rows[KEY]).isin(known)]
     if unseen.empty:
         return signals
-    return pd.concat([signals, unseen.reindex(columns=signals.columns)], ignore_index=True)
+    return pd.concat([signals, unseen], ignore_index=True)
 
 
 def _versioned(

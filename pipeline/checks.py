@@ -138,7 +138,8 @@ def vet(allow: Mapping[str, str]) -> None:
 
 def _file_faults(folder: Path) -> Iterator[tuple[str, str]]:
     """What is wrong with the files themselves; the content is looked at only when nothing is."""
-    if torn := _torn(folder):
+    wanted = [f"{name}.parquet" for name in NAMES] + [f"{name}.csv" for name in BOTH]
+    if torn := damage(folder, wanted):
         yield "files_whole", _few(torn)
         return
     tables = read_release(folder).tables
@@ -150,12 +151,6 @@ def _file_faults(folder: Path) -> Iterator[tuple[str, str]]:
     ]
     if differ:
         yield "formats_agree", f"CSV and Parquet differ: {', '.join(differ)}"
-
-
-def _torn(folder: Path) -> list[str]:
-    wanted = [f"{name}.parquet" for name in NAMES] + [f"{name}.csv" for name in BOTH]
-    missing = [f"{name} is missing" for name in wanted if not (folder / name).is_file()]
-    return missing or damage(folder)
 
 
 def _table_faults(name: str, rows: pa.Table) -> list[str]:

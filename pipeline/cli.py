@@ -15,12 +15,13 @@ import click
 from pipeline.show import FORMATS, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
     from pipeline.build import BuildReport
     from pipeline.checks import Finding
+    from pipeline.refresh import Crawled, Steps
     from spiders.run import RunReport
 
 OUR_PACKAGES = ("pipeline", "spiders", "hub")
@@ -499,3 +500,241 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     names = [str(name) for name in table.columns]
     values = rows.where(rows.notna(), None).itertuples(index=False, name=None)
     return [dict(zip(names, row, strict=True)) for row in values]
+
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build"),
+    show_default=True,
+    help="Folder of the published releases: `current`, `site`, and the work in progress.",
+)
+base_option = click.option(
+    "--base", default="/", show_default=True, help="Path that the site will stand under."
+)
+
+
+@main.command(epilog=example("refresh --resume"))
+@store_option
+@register_option
+@click.option("--overrides", "overrides_path", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--resume", is_flag=True, help="Go on with a refresh that was interrupted, if one was."
+)
+@click.option(
+    "--allow", nargs=2, multiple=True, metavar="GATE REASON", help="Let a gate pass once."
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(2),
+    default=12,
+    show_default=True,
+    help="How many releases stay, to roll back to.",
+)
+@click.option(
+    "--webhook",
+    envvar="DIGITAL_COUNCILS_WEBHOOK",
+    default="",
+    help="Address that is told, by POST, when nothing could be published.",
+)
+@base_option
+def refresh(
+    store: Path,
+    register_path: Path | None,
+    overrides_path: Path | None,
+    resume: bool,
+    allow: tuple[tuple[str, str], ...],
+    keep: int,
+    webhook: str,
+    base: str,
+) -> None:
+    """Crawl, build, check, publish, hub: what the schedule runs.
+
+    Exit status 0: published. 1: refused by a check, or stopped; the old release stands. 2: the
+    input cannot be used, or another refresh is running.
+    """
+    import time
+
+    from pipeline import refresh as refreshing
+    from pipeline.overrides import load_overrides
+    from pipeline.register import load_register
+
+    try:
+        register = load_register(register_path)
+        inputs = refreshing.Inputs(
+            register, load_overrides(overrides_path, register), dict(allow), keep, webhook
+        )
+        outcome = refreshing.refresh(
+            store, steps(base), inputs, clock=time.time, say=click.echo, resume=resume
+        )
+    except ValueError as fault:
+        if type(fault).__module__.split(".")[0] not in OUR_PACKAGES:
+            raise
+        click.echo(f"digital-councils: {fault}", err=True)
+        sys.exit(2)
+    click.echo(outcome.message, err=outcome.exit_status != 0)
+    sys.exit(outcome.exit_status)
+
+
+def steps(
+    base: str = "/",
+    *,
+    now: Callable[[], float] | None = None,
+    proxy: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Steps:
+    """How a refresh crawls, in this very process, and how it makes the hub.
+
+    A crawl in a process of its own would outlive a refresh that is killed, and write on in the
+    folder that the next one resumes.
+    """
+    import time
+
+    from pipeline.refresh import Crawled, Steps
+
+    def crawl(register: pd.DataFrame, folder: Path, known: Path | None, resume: bool) -> Crawled:
+        from spiders import memory, run
+
+        report = run.crawl(
+            chosen(register, (), None, None),
+            folder,
+            register=register,
+            known=known,
+            resume=resume,
+            proxy=proxy,
+            now=now or time.time,
+            settings=settings,
+        )
+        ended = report.report.get("reason") == "finished"
+        if ended:
+            memory.keep(folder, memory.read(known) if known else {})
+        counts = sorted(report.outcomes.items(), key=lambda count: (-count[1], count[0]))
+        told = ", ".join(f"{count:,} {outcome}" for outcome, count in counts)
+        faults = "; ".join(report.problems)
+        return Crawled("" if ended else faults, "; ".join(filter(None, (told, faults))))
+
+    def hub(release: Path, site: Path) -> None:
+        from hub import build as building
+
+        building.build(release, site, base)
+
+    return Steps(crawl, hub)
+
+
+@main.command(epilog=example("rollback --store build"))
+@store_option
+@base_option
+def rollback(store: Path, base: str) -> None:
+    """Publish the release before the current one again, with its site."""
+    import time
+
+    from pipeline import refresh as refreshing
+
+    version = refreshing.rollback(store, steps(base), time.time)
+    click.echo(f"{store / 'current'}: release {version} is published again")
+
+
+@main.command(epilog=example("review --release build/current --author 'A. Maintainer'"))
+@release_option
+@click.option(
+    "--previous",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The release before, to ask about primaries that changed.",
+)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--author", help="Your name: asks you one question after the other.")
+@click.option(
+    "--read",
+    "sheet",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Take the decisions from a sheet that was filled in.",
+)
+@click.option(
+    "--overrides",
+    "overrides_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that decisions are added to, if not data/rules/overrides.csv.",
+)
+@form_option
+def review(
+    release: Path,
+    previous: Path | None,
+    limit: int,
+    author: str | None,
+    sheet: Path | None,
+    overrides_path: Path | None,
+    form: str,
+) -> None:
+    """List what a person should decide, most consequential first, and keep the decisions.
+
+    With --author it asks on the terminal. With --format csv it prints a sheet to fill in, which
+    --read takes back. A decision is a row of overrides.csv: it counts from the next build on.
+    """
+    from datetime import date
+
+    from pipeline import review as reviewing
+    from pipeline.overrides import OVERRIDES
+
+    target = overrides_path or OVERRIDES
+    if sheet:
+        rows = reviewing.read_sheet(sheet, date.today())
+        click.echo(f"{target}: {reviewing.append_overrides(target, rows)} decisions added")
+        return
+    before = tables_of(previous) if previous else None
+    questions = reviewing.questions(tables_of(release), before).head(limit)
+    if form == "csv":
+        reviewing.write_sheet(questions, sys.stdout)
+    elif author and form == "table":
+        ask(records(questions), author, target)
+    else:
+        show(REVIEWED, records(questions), form)
+
+
+REVIEWED = ("rank", "council_name", "platform", "account", "question", "why", "evidence_url")
+LETTERS = {
+    "c": "confirm",
+    "r": "reject",
+    "p": "set_primary",
+    "o": "set_scope",
+    "t": "set_status",
+}
+
+
+def ask(questions: Sequence[Mapping[str, Any]], author: str, target: Path) -> None:
+    """Ask one question after the other; each answer is written before the next is asked."""
+    from datetime import date
+
+    from pipeline import review as reviewing
+
+    for number, question in enumerate(questions, 1):
+        click.echo(f"\n{number} of {len(questions)}: {question['council_name']}", nl=False)
+        click.echo(f", {question['platform']}: {question['account']}")
+        click.echo(f"  {reviewing.QUESTIONS[question['question']]}")
+        for name in ("why", "evidence_url", "evidence_text", "other_account", "other_why"):
+            if question[name]:
+                click.echo(f"  {name.replace('_', ' ')}: {question[name]}")
+        choice = click.prompt(
+            "  c confirm, r reject, p primary, o scope, t status, s skip, q quit",
+            type=click.Choice([*LETTERS, "s", "q"]),
+            show_choices=False,
+        )
+        if choice == "q":
+            break
+        if choice == "s":
+            continue
+        value = click.prompt("  value") if choice in "ot" else ""
+        reason = click.prompt("  why (others will read it)")
+        try:
+            row = reviewing.override_row(
+                question,
+                LETTERS[choice],
+                author=author,
+                reason=reason,
+                on=date.today(),
+                value=value,
+            )
+        except reviewing.OverridesError as fault:
+            click.echo(f"  not kept: {fault}")
+            continue
+        reviewing.append_overrides(target, [row])
+        click.echo(f"  kept in {target}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COVERAGE, REJECTIONS = TABLES["coverage"].names, TABLES["rejections"].names
 READ, PAGE, KEPT_OUT = ("ok", "not_modified"), ("home", "follow"), ("blocked", "robots")
+UNASKED = ("budget", "not_due")
 LINK = ["council_id", "href", "platform", "account_key", "reason"]
 DAY = pd.Timedelta(days=1)
 
@@ -28,7 +29,7 @@ def looks(fetches: pd.DataFrame) -> pd.DataFrame:
     Returns `read_at` (last time that one of its pages was read), `home_read` (whether the home
     page was among them) and `outcome` (of the last look at the home page; missing where none).
     """
-    asked = fetches[fetches["purpose"].isin(PAGE) & fetches["outcome"].ne("budget")]
+    asked = fetches[fetches["purpose"].isin(PAGE) & ~fetches["outcome"].isin(UNASKED)]
     read = asked[asked["outcome"].isin(READ)]
     homes = asked[asked["purpose"].eq("home")].sort_values(["fetched_at", "url"])
     councils = pd.Index(asked["council_id"].astype("str").unique(), name="council_id").sort_values()

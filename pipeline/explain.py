@@ -35,6 +35,7 @@ STATUS_WORDS = {
     "retired": "retired: the network or the council that had it is gone",
 }
 LANGUAGE_WORDS = {"en": "English", "cy": "Welsh", "gd": "Gaelic"}
+NAMELESS = "its name does not tell whose it is"
 LEFT_OUT_AT_MOST = 40
 REJECTED_AT_MOST = 20
 
@@ -134,12 +135,13 @@ def _reasons(row: Row) -> Iterator[str]:
             ("named", "its label names the council"),
             ("rival", "but another account there bears the council's name"),
         )
-        if row.get(column) is True
+        if row.get(column) is True and (column != "rival" or row["scope"] == "corporate")
     ]
     if _given(row.get("pages_share")):
         said.append(f"{float(str(row['pages_share'])):.0%} of the pages read carry it")
     if _given(row.get("name_likeness")):
-        said.append(f"its name is {float(str(row['name_likeness'])):.0%} like the council's")
+        like = float(str(row["name_likeness"]))
+        said.append(f"its name is {like:.0%} like the council's" if like else NAMELESS)
     others = row.get("other_councils")
     if _given(others) and float(str(others)) > 0:
         said.append(f"other councils' sites that carry it: {float(str(others)):.0f}")

@@ -40,6 +40,7 @@ UNSAFE = "[\\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
+_ONE_PAGE = ["council_id", "page_url"]
 _OF_PAGE = ("crawl_id", "council_id", "page_url", "is_home", "fetched_at")
 _LINK = pa.struct(
     [pa.field(c.name, c.type) for c in OBSERVATIONS.columns if c.name not in _OF_PAGE]
@@ -49,7 +50,9 @@ _PAGE_LINE = pa.schema(
     + [
         pa.field("is_home", FLAG),
         pa.field("observations", pa.list_(_LINK)),
-        # Where the page leads: what a crawl needs to go on, and nobody else.
+        # Its validators, and where it leads: what a crawl needs to go on, and nobody else.
+        pa.field("etag", STRING),
+        pa.field("last_modified", STRING),
         pa.field("links", pa.list_(pa.list_(STRING))),
     ]
 )
@@ -129,30 +132,61 @@ def read_crawl(folder: Path) -> Crawl:
     return Crawl(fetches, _cleaned(observations), (run,), tuple(warnings))
 
 
-def unchanged(crawl: Crawl, last: pa.Table | None) -> pa.Table:
+def carried(crawl: Crawl, last_fetches: pa.Table, last_observations: pa.Table) -> Crawl:
+    """A crawl with what it did not ask for again, from the release before.
+
+    A page that answered 'not modified' carries what it carried then, seen now: those rows of
+    `last_observations` are repeated under the new crawl and its time. A page that was 'not due'
+    was not looked at: its rows of both tables keep the crawl and the time that they had.
+    """
+    seen_again = unchanged(crawl, last_observations)
+    resting = _pages(crawl.fetches, "not_due").select(["council_id", "url", "page_url"])
+    read = last_fetches.filter(pc.not_equal(last_fetches["outcome"], "not_due"))
+    fetches = _newest(read, ["council_id", "url"]).join(
+        resting.select(["council_id", "url"]), ["council_id", "url"], join_type="left semi"
+    )
+    observations = _newest(last_observations, ["council_id", "page_url"]).join(
+        resting.select(["council_id", "page_url"]),
+        ["council_id", "page_url"],
+        join_type="left semi",
+    )
+    return Crawl(
+        pa.concat_tables([crawl.fetches, fetches.cast(FETCHES.arrow())]),
+        pa.concat_tables([seen_again, observations.cast(OBSERVATIONS.arrow())]),
+        crawl.runs,
+        crawl.warnings,
+    )
+
+
+def unchanged(crawl: Crawl, last: pa.Table) -> pa.Table:
     """The observations of a crawl, with those of pages that answered 'not modified'.
 
     Such a page sends no body, so it carries what it carried in the release before: those rows of
     `last` (schema.OBSERVATIONS) are repeated under the new crawl and its time.
     """
-    fresh = crawl.fetches.filter(pc.equal(crawl.fetches["outcome"], "not_modified"))
-    if last is None or not fresh.num_rows:
-        return crawl.observations
-    page = pc.coalesce(fresh["final_url"], fresh["url"])
-    times = fresh.select(["crawl_id", "council_id", "fetched_at"]).append_column("page_url", page)
-    times = times.group_by(["council_id", "page_url"]).aggregate(
-        [("crawl_id", "max"), ("fetched_at", "max")]
+    times = _pages(crawl.fetches, "not_modified").select([*_ONE_PAGE, "crawl_id", "fetched_at"])
+    times = times.group_by(_ONE_PAGE).aggregate([("crawl_id", "max"), ("fetched_at", "max")])
+    again = (
+        _newest(last, _ONE_PAGE)
+        .drop_columns(["crawl_id", "fetched_at"])
+        .join(times, _ONE_PAGE, join_type="inner")
+        .rename_columns({"crawl_id_max": "crawl_id", "fetched_at_max": "fetched_at"})
+        .select(OBSERVATIONS.names)
     )
-    newest = last.group_by(["council_id", "page_url"]).aggregate([("fetched_at", "max")])
-    newest = newest.rename_columns(["council_id", "page_url", "fetched_at"])
-    old = last.join(newest, ["council_id", "page_url", "fetched_at"], join_type="left semi")
-    again = old.drop_columns(["crawl_id", "fetched_at"]).join(
-        times, ["council_id", "page_url"], join_type="inner"
-    )
-    again = again.rename_columns(
-        {"crawl_id_max": "crawl_id", "fetched_at_max": "fetched_at"}
-    ).select(OBSERVATIONS.names)
     return pa.concat_tables([crawl.observations, again.cast(OBSERVATIONS.arrow())])
+
+
+def _pages(fetches: pa.Table, outcome: str) -> pa.Table:
+    """The fetches of one outcome, with the address under which the page's links were recorded."""
+    rows = fetches.filter(pc.equal(fetches["outcome"], outcome))
+    return rows.append_column("page_url", pc.coalesce(rows["final_url"], rows["url"]))
+
+
+def _newest(rows: pa.Table, key: list[str]) -> pa.Table:
+    """The rows of each key's latest fetch."""
+    newest = rows.group_by(key).aggregate([("fetched_at", "max")])
+    newest = newest.rename_columns([*key, "fetched_at"])
+    return rows.join(newest, [*key, "fetched_at"], join_type="left semi")
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

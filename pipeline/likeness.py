@@ -23,6 +23,8 @@ OPAQUE = re.compile(
     r"UC[\w-]{22}|(?:id:|cid:|place:)?\d[\d:x]*|0x[\da-f:x]+|\d+@N\d\d|did:.+|0029[0-9A-Za-z]{16,}",
     re.ASCII,
 )
+SILENT = re.compile(r"[\u0300-\u036f'’‘`.]")
+OTHER = re.compile(r"[^0-9a-z]+")
 LONG_NUMBER = re.compile(r"[-_]?\d{6,}$")
 KIND_SEGMENTS = frozenset(
     [
@@ -76,12 +78,13 @@ def affixes_of(handle_rules: Mapping[str, Any], services: Iterable[str]) -> Affi
 
 def plain_text(text: str) -> str:
     """Fold to ASCII letters, digits and spaces: 'Môn & Wight' is 'mon and wight'."""
-    flat = unicodedata.normalize("NFKD", text.replace("&", " and ")).casefold()
-    flat = re.sub(r"[\u0300-\u036f'’‘`.]", "", flat)
-    return re.sub(r"[^0-9a-z]+", " ", flat).strip()
+    flat = text.replace("&", " and ").casefold()
+    if not flat.isascii():
+        flat = unicodedata.normalize("NFKD", flat)
+    return OTHER.sub(" ", SILENT.sub("", flat)).strip()
 
 
-def bare(handle: str, host_suffixes: Iterable[str] = ()) -> str:
+def bare(handle: str, host_suffixes: tuple[str, ...] = ()) -> str:
     """The part of a handle that says a name, letters and digits only; empty for an opaque id.
 
     'company/moor-district-council' gives 'moordistrictcouncil', 'channel/UC…' gives ''.
@@ -93,10 +96,18 @@ def bare(handle: str, host_suffixes: Iterable[str] = ()) -> str:
     named = [s for s in segments if not OPAQUE.fullmatch(s)]
     if not named or any(s.startswith("UC") and OPAQUE.fullmatch(s) for s in segments):
         return ""
-    name = LONG_NUMBER.sub("", named[-1]).removeprefix("www.")
-    for suffix in (".bsky.social", *(f".{s}" for s in host_suffixes)):
-        name = name.removesuffix(suffix)
+    name = LONG_NUMBER.sub("", named[-1])
+    if "." in name:
+        name = _without_domain(name, host_suffixes)
     return plain_text(name).replace(" ", "")
+
+
+def _without_domain(name: str, host_suffixes: tuple[str, ...]) -> str:
+    """A handle that is a domain, as on Bluesky, without the parts that everybody's has."""
+    name = name.removeprefix("www.").removesuffix(".bsky.social")
+    for suffix in host_suffixes:
+        name = name.removesuffix(f".{suffix}")
+    return name
 
 
 def council_forms(
@@ -319,7 +330,7 @@ def likeness(
     affixes = affixes_of(rules["handle"], services)
     known = forms(register, rules["names"])
     handles = pd.DataFrame({"handle": sorted(set(pairs["handle"]))}, dtype="str")
-    suffixes = rules["names"]["host_suffixes"]
+    suffixes = tuple(rules["names"]["host_suffixes"])
     names = [bare(handle, suffixes) for handle in handles["handle"]]
     handles["name"] = pd.Series(names, dtype="str")
     pieces = _pieces(sorted(set(handles["name"]) - {""}), affixes, frozenset(known["form"]))

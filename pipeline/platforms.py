@@ -31,6 +31,7 @@ KINDS = frozenset({"profile", "page", "group", "channel", "place", "directory"})
 VIAS = frozenset({"post", "plugin", "feed", "login", "message"})
 
 _LONGEST = 4096
+_LONGEST_HOST = 253
 _DEEPEST = 5
 _HOSTS_REMEMBERED = 1 << 16
 
@@ -104,6 +105,7 @@ _COMPARE: dict[str, Callable[[str], str]] = {
 }
 
 _CONVERT: dict[str, Callable[[str], str]] = {
+    "lower": str.lower,
     "digits": lambda text: "".join(filter(str.isdecimal, text)),
     "hexadecimal": lambda text: str(int(text, 16)),
     "dashed_host": lambda text: re.sub(r"--|-", lambda m: "." if m[0] == "-" else "-", text),
@@ -190,8 +192,8 @@ class Rule:
     to: str = ""
     decode: str = ""
     form: _Form | None = None
-    parts: Mapping[str, str] = field(default_factory=dict)
-    convert: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    convert: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def segments(self) -> tuple[str, ...]:
@@ -293,7 +295,7 @@ _AFTER = _AROUND + ".,;:!|*…"
 _ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u00([0-9a-f]{2})", re.IGNORECASE)
 _INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufffd]"
 )
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _ENCODED = re.compile(r"(?:https?%3a|[\w.-]+%2f)", re.IGNORECASE)
@@ -313,6 +315,7 @@ class _Link:
     """A repaired URL, taken apart; `rest` is the text after the host, as written."""
 
     host: str
+    port: str
     rest: str
     schemed: bool
     path: str
@@ -328,7 +331,7 @@ class _Link:
             for piece in f"{self.query}&{self.fragment}".split("&"):
                 name, _, value = piece.partition("=")
                 name = name.casefold().lstrip("?!/_ ").removeprefix("amp;")
-                self._params.setdefault(name, unquote(value).strip())
+                self._params.setdefault(name, _visible(unquote(value)).strip(_AFTER))
         return self._params
 
 
@@ -377,7 +380,7 @@ def _split(authority: str, rest: str, schemed: bool) -> _Link | Rejected:
     host = host.strip(".")
     if not host.isascii():
         return Rejected("non_ascii_host")
-    if "[" in authority or (port and not port.isdecimal()) or not _HOST.fullmatch(host):
+    if (port and not port.isdecimal()) or not _HOST.fullmatch(host) or len(host) > _LONGEST_HOST:
         return Rejected("malformed" if schemed else "relative")
     before, _, fragment = rest.partition("#")
     path, _, query = before.partition("?")
@@ -386,7 +389,7 @@ def _split(authority: str, rest: str, schemed: bool) -> _Link | Rejected:
     if "%" in path:
         path, _, more = _visible(unquote(path)).partition("?")
         query = query or more
-    return _Link(host, rest, schemed, _tidy(path), query, fragment)
+    return _Link(host, port, rest, schemed, _tidy(path), query, fragment)
 
 
 def _tidy(path: str) -> str:
@@ -394,9 +397,7 @@ def _tidy(path: str) -> str:
     segments = [s for s in map(str.strip, path.split("/")) if s not in ("", ".", "..")]
     while segments and segments[0] in ("!", "#!", "#"):
         del segments[0]
-    if segments:
-        segments[-1] = segments[-1].rstrip(_AFTER)
-    return "/".join(segments).rstrip("/")
+    return "/".join(filter(None, (segment.rstrip(_AFTER) for segment in segments)))
 
 
 def absolute(href: str, base: str) -> str:
@@ -410,7 +411,8 @@ def absolute(href: str, base: str) -> str:
     link = _take_apart(href[:_LONGEST])
     if isinstance(link, _Link) and (link.schemed or is_candidate_host(link.host)):
         scheme = "http" if _clean(href).lower().startswith("http:") else "https"
-        return f"{scheme}://{link.host}{link.rest}"
+        port = f":{link.port}" if link.port else ""
+        return f"{scheme}://{link.host}{port}{link.rest}"
     try:
         joined = "" if link == Rejected("not_http") else urljoin(base, href.strip())
     except ValueError:
@@ -597,8 +599,11 @@ class Rules:
 
     def _find_place(self, host: str) -> _Place | None:
         """What a host means; None when it is nobody's that we know."""
-        if match := _WWW.match(host):
-            host = host[match.end() :]
+        return self._listed(host) or self._worded(host)
+
+    def _listed(self, host: str) -> _Place | None:
+        """The place of a host that the rules name, or one above it."""
+        host = _without_www(host)
         if router := self._routers.get(host):
             return _Place(router.owner, router)
         label, _, base = host.partition(".")
@@ -607,7 +612,7 @@ class Rules:
             return _Place(router.owner, router)
         if router := self._labelled.get(base):
             return _Place(router.owner, router, label)
-        return self._below(host) or self._worded(host)
+        return self._below(host)
 
     def _below(self, host: str) -> _Place | None:
         """The place of a host below one that a network or redirector owns."""
@@ -678,7 +683,7 @@ class Rules:
     def _pasted_again(self, link: _Link) -> str | None:
         """The address that follows when a known host was pasted in front of a whole address."""
         first, _, rest = link.path.partition("/")
-        place = self._place(first.lower()) if "." in first else None
+        place = self._listed(first.lower()) if "." in first else None
         return f"https://{first}/{rest}?{link.query}" if place and place.router else None
 
     def _apply_rules(
@@ -721,7 +726,8 @@ class Rules:
         if rule.action == "reject":
             return Rejected(rule.reason, rule.platform), rule
         if rule.form:
-            return rule.form.account({**rule.values(parts), "host": link.host}, rule.via), rule
+            values = {**rule.values(parts), "host": _without_www(link.host)}
+            return rule.form.account(values, rule.via), rule
         inner = rule.inner(link, parts)
         if not inner:
             return None
@@ -740,6 +746,11 @@ class Rules:
         if self._file.fullmatch(first):
             return "file"
         return "unknown_path" if "/" in path else "malformed"
+
+
+def _without_www(host: str) -> str:
+    match = _WWW.match(host)
+    return host[match.end() :] if match else host
 
 
 def _leads_on(row: Mapping[str, Any]) -> bool:

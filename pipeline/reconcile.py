@@ -16,7 +16,7 @@ from pipeline.schema import TABLES
 
 ACCOUNTS, HISTORY = TABLES["accounts"].names, TABLES["history"].names
 READ, PAGE = ("ok", "not_modified"), ("home", "follow")
-GONE = (404, 410)
+UNASKED, GONE = ("budget", "not_due"), (404, 410)
 DAY = pd.Timedelta(days=1)
 SLOT = ["council_id", "platform"]
 
@@ -260,7 +260,7 @@ def look(accounts: pd.DataFrame, fetches: pd.DataFrame) -> pd.DataFrame:
     (outcome of the page, or of the home page, that could not be read), in the accounts' index.
     A page that answers 404 or 410 was looked at, provided that the home page was read.
     """
-    pages = fetches[fetches["purpose"].isin(PAGE) & (fetches["outcome"] != "budget")]
+    pages = fetches[fetches["purpose"].isin(PAGE) & ~fetches["outcome"].isin(UNASKED)]
     homes = pages[pages["purpose"] == "home"]
     home_read = homes[homes["outcome"].isin(READ)].groupby("council_id")["fetched_at"].max()
     addresses = pd.concat(

@@ -487,14 +487,18 @@ def mend(store: Path) -> list[str]:
     )
 
 
-def damage(folder: Path) -> list[str]:
-    """What its data package lists and a release folder lacks, or holds with another digest."""
+def damage(folder: Path, wanted: Sequence[str] = ()) -> list[str]:
+    """What is wrong with the files of a release folder: those its data package lists, and `wanted`.
+
+    A release of an earlier schema has fewer files, and is whole.
+    """
     try:
         resources = json.loads((folder / PACKAGE).read_text("utf-8"))["resources"]
         digests = {r["path"]: (r["bytes"], r["hash"]) for r in resources}
     except (OSError, ValueError, LookupError, TypeError) as error:
         return [f"{PACKAGE} cannot be read ({error})"]
-    return [
+    missing = [f"{name} is not in {PACKAGE}" for name in wanted if name not in digests]
+    return missing + [
         f"{name} differs from its digest"
         for name, told in digests.items()
         if _digest(folder / name) != told

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
@@ -232,12 +232,12 @@ def append_overrides(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
     return len(rows)
 
 
-def write_sheet(table: pd.DataFrame, path: Path) -> None:
+def write_sheet(table: pd.DataFrame, to: Path | TextIO) -> None:
     """Write the questions as CSV, with columns to fill in: decision, value, reason, author."""
     sheet = table.astype("object").where(table.notna(), "")
     text = sheet.select_dtypes("object").columns
     sheet[text] = sheet[text].map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
-    sheet.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    sheet.to_csv(to, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def read_sheet(path: Path, on: date) -> list[dict[str, str]]:

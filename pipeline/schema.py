@@ -28,6 +28,7 @@ PURPOSES = ("home", "follow", "sitemap", "robots", "short_link")
 OUTCOMES = (
     "ok",
     "not_modified",
+    "not_due",
     "http_error",
     "robots",
     "dns",

@@ -21,11 +21,13 @@ from scrapy import Request, Spider, signals
 from scrapy.exceptions import CloseSpider
 
 from pipeline.platforms import is_candidate_host
+from spiders.document import text_of
 from spiders.extract import Answer, Asked, name_outcome, read_page
 from spiders.frontier import Frontier, Limits, Rules, Task, load_rules
 from spiders.guard import Declined, outcome_of, stamp
 from spiders.items import Fetch, Observation
 from spiders.journal import Journal, Line, as_line
+from spiders.memory import Known, SiteMemory, validators_of
 from spiders.sitemap import locations
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Site:
     short_left: int
     domains: set[str] = field(default_factory=set)  # of its own after a move
     known: frozenset[str] = frozenset()  # links that the home page carries
+    memory: SiteMemory = field(default_factory=SiteMemory)  # what earlier crawls learned
     looked: set[tuple[str, str]] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
     short: deque[str] = field(default_factory=deque)
@@ -204,10 +207,13 @@ class CouncilSite(Spider):
             site.frontier.asked += 1
             site.read.add(site.home)
             return Task(site.home, "home", 0)
-        task = site.frontier.next()
-        if task:
+        while task := site.frontier.next():
             site.read.add(task.url)
-        return task
+            known = site.memory.rests(task.url, self._clock())
+            if known is None:
+                return task
+            self._rest(site, task, known)
+        return None
 
     def _request(self, site: Site, task: Task) -> Request:
         self.crawler.stats.inc_value("council/asked")
@@ -239,7 +245,10 @@ class CouncilSite(Spider):
         """An answer: record it with what it offers, then ask for the next page."""
         asked = self._asked(site, task, response.meta["fetched_at"])
         answer = _answer(response)
-        if task.purpose == "short_link":
+        known = site.memory.by_final.get(response.url) if response.status == 304 else None
+        if known:
+            self._unchanged(site, asked, known)
+        elif task.purpose == "short_link":
             self._keep(site, self._pointed(asked, answer))
         elif task.purpose == "sitemap":
             self._keep(site, *self._read_sitemap(site, asked, answer))
@@ -250,6 +259,8 @@ class CouncilSite(Spider):
                 return [onward]
             if task.purpose == "home":
                 self._at_home(site, fetch)
+            if fetch.outcome == "ok":
+                fetch.etag, fetch.last_modified = validators_of(answer.headers)
             links = self._offer(site, fetch, page) if page else []
             self._keep(site, fetch, links)
         return self._advance(site)
@@ -300,6 +311,7 @@ class CouncilSite(Spider):
             answer.body, limits["SITEMAP_LINKS"], limits["DOWNLOAD_MAXSIZE"]
         )
         fetch.outcome = "ok" if pages or sitemaps else fetch.outcome
+        fetch.etag, fetch.last_modified = validators_of(answer.headers)
         wanted = [(url, "", "follow") for url in pages] + [(url, "", "sitemap") for url in sitemaps]
         return fetch, list(self._offered(site, wanted, asked.depth))
 
@@ -320,9 +332,39 @@ class CouncilSite(Spider):
     def _at_home(self, site: Site, fetch: Fetch) -> None:
         """Keep what the home page carries, and report where it moved to."""
         site.known = _hrefs(fetch.observations)
+        self._note_move(site, fetch)
+
+    def _note_move(self, site: Site, fetch: Fetch) -> None:
         final, home = urlsplit(fetch.final_url or site.home), urlsplit(site.home)
         if (final.scheme, final.hostname) != (home.scheme, home.hostname):
             site.moved_to = fetch.final_url
+
+    # Known from earlier crawls -----------------------------------------------------------------
+
+    def _rest(self, site: Site, task: Task, known: Known) -> None:
+        """Pass a page over that need not be visited yet, and offer what it is known to offer."""
+        fetch = self._asked(site, task, stamp(self._clock())).fetch("not_due")
+        fetch.final_url = known.final_url
+        self._record(site, fetch, self._recalled(site, fetch, known))
+
+    def _unchanged(self, site: Site, asked: Asked, known: Known) -> None:
+        """Record a page that is as it was; the release before holds what it carries."""
+        fetch = asked.fetch("not_modified")
+        fetch.final_url, fetch.status = known.final_url, 304
+        if fetch.is_home:
+            site.known = frozenset(known.hrefs)
+            self._note_move(site, fetch)
+        self._keep(site, fetch, self._recalled(site, fetch, known))
+
+    def _recalled(self, site: Site, fetch: Fetch, known: Known) -> list[Link]:
+        """Offer a page's links again; those that the frontier took."""
+        links = [(url, text, purpose) for url, text, purpose in known.links]
+        depth = fetch.depth if fetch.purpose == "sitemap" else fetch.depth + 1
+        final = self._rules.normalise(known.final_url) or fetch.url
+        site.read.add(final)
+        site.frontier.take(final)
+        self._want_short(site, known.final_url, known.short)
+        return list(self._offered(site, links, depth))
 
     # Links -------------------------------------------------------------------------------------
 
@@ -332,19 +374,30 @@ class CouncilSite(Spider):
         wanted: list[Link] = []
         if fetch.is_home:
             wanted += [(urljoin(base, path), "", purpose) for path, purpose in self._rules.probes]
-        wanted += [
-            (link.url, link.text, "follow") for link in page.links[: self._limits["LINKS_PER_PAGE"]]
-        ]
+        wanted += self._new_links(site, page)
         taken = list(self._offered(site, wanted, fetch.depth + 1))
         self._want_short(site, base, (o.href for o in fetch.observations))
         self.crawler.stats.inc_value("council/links", len(taken))
         return taken
 
+    def _new_links(self, site: Site, page: Page) -> Iterator[Link]:
+        """The links of a page that no page of the site has shown before, made absolute.
+
+        Most of a page is the menu of every page, so what is known is passed over as it is written.
+        """
+        base = page.base_url
+        for element, href in page.anchors[: self._limits["LINKS_PER_PAGE"]]:
+            text = text_of(element) if len(element) else " ".join((element.text or "").split())
+            key = (href if href.startswith(("/", "http")) else f"{base} {href}", text)
+            if key not in site.looked:
+                site.looked.add(key)
+                url = self._rules.normalise(href.strip(), base)
+                if url:
+                    yield url, text or element.get("title") or "", "follow"
+
     def _offered(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
+        """Offer absolute links to the frontier; those that it took."""
         for raw, text, purpose in links:
-            if (raw, text) in site.looked:
-                continue
-            site.looked.add((raw, text))
             url = self._rules.normalise(raw)
             if url is None or url in site.read or not self._owns(site, url):
                 continue
@@ -464,7 +517,8 @@ class CouncilSite(Spider):
         queued = site.frontier.take(url)
         if outcome in {"budget", "given_up"}:
             return
-        site.count(outcome, line["bytes"])
+        if outcome != "not_due":
+            site.count(outcome, line["bytes"])
         site.read.add(url)
         if purpose == "home":
             self._restore_home(site, line)
@@ -477,10 +531,11 @@ class CouncilSite(Spider):
             site.short = deque(with_url)
         depth = line["depth"] if purpose == "sitemap" else line["depth"] + 1
         for link, text, kind in line["links"]:
-            site.looked.add((link, text))
             site.frontier.offer(link, text, depth, kind)
         base = line["final_url"] or url
         self._want_short(site, base, (o["href"] for o in line["observations"]))
+        if outcome in {"not_modified", "not_due"} and (known := site.memory.by_final.get(base)):
+            self._want_short(site, base, known.short)
         if line["final_url"] and outcome != "off_site":
             final = self._rules.normalise(line["final_url"]) or url
             site.read.add(final)
@@ -491,6 +546,8 @@ class CouncilSite(Spider):
         site.frontier.asked += 1
         site.known = _hrefs(Observation(**o) for o in line["observations"])
         final = line["final_url"]
+        if line["outcome"] == "not_modified" and (known := site.memory.by_final.get(final)):
+            site.known = frozenset(known.hrefs)
         if final and line["outcome"] != "off_site":
             if not self._owns(site, final):
                 site.domains.add(self._hosts.site_of(final))

@@ -38,12 +38,12 @@ class AnswerRule:
     name: str
     status: frozenset[int]
     header: tuple[tuple[str, str], ...]
-    body: re.Pattern[bytes] | None
+    body: tuple[bytes, ...]
     title: tuple[str, ...]
     max_bytes: int | None
 
-    def fits(self, answer: Answer, title: str) -> bool:
-        """Whether every condition of the row holds for the answer."""
+    def fits(self, answer: Answer, title: str, lowered: bytes) -> bool:
+        """Whether every condition of the row holds; `lowered` is the body in lower case."""
         if self.status and answer.status not in self.status:
             return False
         headers = answer.headers
@@ -53,7 +53,7 @@ class AnswerRule:
             return False
         if self.title and not any(part in title for part in self.title):
             return False
-        return self.body is None or self.body.search(answer.body) is not None
+        return not self.body or any(part in lowered for part in self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,12 @@ def load_answer_rules(path: Path = RULES) -> tuple[AnswerRule, ...]:
 
 
 def _rule(row: dict[str, Any]) -> AnswerRule:
-    texts = [re.escape(text.encode()) for text in row.get("body", [])]
     return AnswerRule(
         row["outcome"],
         row["name"],
         frozenset(row.get("status", [])),
         tuple(row.get("header", {}).items()),
-        re.compile(b"|".join(texts), re.IGNORECASE) if texts else None,
+        tuple(text.lower().encode() for text in row.get("body", [])),
         tuple(row.get("title", [])),
         row.get("max_bytes"),
     )
@@ -115,8 +114,9 @@ def name_outcome(answer: Answer) -> str:
     """What an answer is by status, headers, title and body, before its page is read."""
     found = _TITLE.search(answer.body, 0, _HEAD_BYTES)
     title = unescape(found.group(1).decode("utf-8", "replace")).casefold() if found else ""
+    lowered = answer.body.lower()
     for rule in load_answer_rules():
-        if rule.fits(answer, title):
+        if rule.fits(answer, title, lowered):
             return rule.outcome
     if answer.status == 304:
         return "not_modified"

@@ -27,7 +27,8 @@ class Observation:
 class Fetch:
     """One request and its outcome (see schema.FETCHES), with what its page carried.
 
-    `fetched_at` is ISO 8601 in UTC with a trailing Z, in whole seconds.
+    `fetched_at` is ISO 8601 in UTC with a trailing Z, in whole seconds. `etag` and `last_modified`
+    are the page's validators, which the next crawl sends back.
     """
 
     council_id: str
@@ -40,5 +41,7 @@ class Fetch:
     status: int | None = None
     bytes: int | None = None
     sha256: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
     is_home: bool = False
     observations: list[Observation] = field(default_factory=list)

@@ -35,7 +35,9 @@ logger = logging.getLogger(__name__)
 RUN = "run.json"
 _BAR_SECONDS = 0.5
 _LINE_SECONDS = 10.0
-_NO_ERRORS = frozenset({"ok", "not_modified", "duplicate", "budget", "off_site", "not_found"})
+_NO_ERRORS = frozenset(
+    {"ok", "not_modified", "not_due", "duplicate", "budget", "off_site", "not_found"}
+)
 
 
 class Monitor:

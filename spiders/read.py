@@ -20,7 +20,8 @@ from bs4.exceptions import ParserRejectedMarkup
 from pipeline.platforms import Account, identify
 from spiders.document import collapse, language_tag
 from spiders.places import inner_region, load_places
-from spiders.scan import LONGEST_HREF, Page, is_short_address, scan
+from spiders.scan import Page, scan
+from spiders.target import LONGEST_HREF, is_short_address
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

@@ -19,7 +19,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 
 from pipeline.register import Hosts
-from spiders import journal
+from spiders import journal, memory
 from spiders.archive import Tally, mine
 from spiders.council_site import CouncilSite, sites_of
 from spiders.guard import stamp
@@ -66,6 +66,7 @@ def crawl(
     replay: Path | None = None,
     proxy: str | None = None,
     resume: bool = False,
+    known: Path | None = None,
     crawl_id: str | None = None,
     now: Callable[[], float] = time.time,
     settings: Mapping[str, Any] | None = None,
@@ -73,12 +74,16 @@ def crawl(
     """Visit the websites of the register rows and write a crawl folder.
 
     `register` is the whole register where `rows` are a part of it, so that the other councils'
-    hosts are known. `settings` override those of spiders/settings.py. On a terminal a progress bar
-    is shown, and the log goes to crawl.log in the folder.
+    hosts are known. `known` is a file of what earlier crawls learned (memory.py): a page in it is
+    asked for only if it changed, or not at all. `settings` override those of spiders/settings.py.
+    On a terminal a progress bar is shown, and the log goes to crawl.log in the folder.
 
     Raises:
         RunError: `out` holds a crawl already and `resume` is not set, or there is none to resume.
+        RecallError: `known` cannot be read.
     """
+    if known and (capture or replay):
+        raise RunError("a capture holds every page whole: leave out what earlier crawls learned")
     if capture and replay:
         raise RunError("a replay is not captured again: give --capture or --replay")
     chosen = _settings(settings, max_pages, capture, replay, proxy, now)
@@ -88,6 +93,9 @@ def crawl(
     out.mkdir(parents=True, exist_ok=True)
     hosts = Hosts(rows if register is None else register)
     sites = sites_of(rows, hosts, chosen)
+    recalled = memory.read(known) if known else {}
+    for site in sites:
+        site.memory = recalled.get(site.councils[0], site.memory)
     head = _head(crawl_id, "replay" if replay else "crawl", now, len(rows), chosen)
     if resume:
         head |= _resumed(out, lines, torn)

@@ -13,16 +13,16 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import accumulate, chain, islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from lxml import etree
 
-from pipeline.platforms import absolute, is_candidate_host
-from pipeline.register import registrable
+from pipeline.platforms import absolute
 from spiders.document import Standing, Standings, collapse, language_tag, parse, text_of, utf8
 from spiders.items import Observation
 from spiders.places import load_places
+from spiders.target import LONGEST_HREF, Target, site_of, target_of
 from spiders.written import BARRIER, in_json_ld, in_script, in_text, mentions
 
 if TYPE_CHECKING:
@@ -31,27 +31,17 @@ if TYPE_CHECKING:
 MOST_OBSERVATIONS = 2_000
 MOST_LINKS = 5_000
 MOST_MENTIONS = 1_000
-LONGEST_HREF = 2_048
 LONGEST_LINK_TEXT = 200
 _MOST_DATA_NAMES = 40
 
-Target = Literal["network", "off_site", "short", "internal", "none"]
-
 _INVISIBLE = re.compile(r"[\s\x00-\x20\u200b-\u200f\u2060\ufeff\xa0]+")
-_AUTHORITY = re.compile(r"(?:https?:)?[/\\]{2,}(?:[^/?#@\\]*@)?([^/?#:\\]+)", re.IGNORECASE)
-_OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!//)", re.IGNORECASE)
-_EMBEDDED_HOST = re.compile(
-    r"(?:(?::|%3a|;)?(?:/|\\|%2f)+|www\.|^https?:?)((?:[\w-]{1,63}\.){1,6}[a-z]{2,12})",
-    re.IGNORECASE,
-)
-_PAGE_SUFFIX = re.compile(r"\.(?:aspx?|html?|php|jsp)$")
 _REFRESH = re.compile(r"^\s*[\d.]*+\s*[;,]?\s*(?:url\s*=)?\s*['\"]?\s*([^'\"\s]+)", re.IGNORECASE)
 
-_PLAIN_TEXTS = etree.XPath("//text()", smart_strings=False)
+_PLAIN_TEXTS = etree.XPath("descendant::text()", smart_strings=False)
 # Texts that know their element cost far more than plain ones: only those around a mention are made.
-_TEXTS_FROM_TO = etree.XPath("(//text())[position() > $start and position() <= $end]")
-_WITH_ONCLICK = etree.XPath("//*[@onclick]")
-_DECLARING = etree.XPath("//*[@itemprop or @property or @rel]")
+_TEXTS_FROM_TO = etree.XPath("(descendant::text())[position() > $start and position() <= $end]")
+_WITH_ONCLICK = etree.XPath("descendant::*[@onclick]")
+_DECLARING = etree.XPath("descendant::*[@itemprop or @property or @rel]")
 _DATA_ATTRIBUTE = re.compile(rb"(data-[\w.-]{1,60}+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)")
 _JSON_STARTS = ("{", "[", "<")
 _URL_LIKE = re.compile(rb"//|\\/|www\.|&#x2f;", re.IGNORECASE)
@@ -164,8 +154,9 @@ class _Scanner:
     def __init__(self, markup: bytes, base_url: str) -> None:
         self.markup = markup
         self.root = parse(markup)
-        self.base_url = _base_url(self.root, base_url)
-        self.site = _site(self.base_url)
+        self.lowered = markup.lower()
+        self.base_url = _base_url(self.root, base_url) if b"<base" in self.lowered else base_url
+        self.site = site_of(self.base_url)
         self.standings = Standings()
         self.anchors: list[tuple[etree._Element, str]] = []
         self.observations: dict[tuple[str, str, str, str | None], Observation] = {}
@@ -175,10 +166,9 @@ class _Scanner:
 
     def page(self) -> Page:
         self._by_tag()
-        lowered = self.markup.lower()
-        if b"onclick" in lowered:
+        if b"onclick" in self.lowered:
             self._onclicks()
-        if lowered.count(b"sameas") > self.same_as_in_json:
+        if self.lowered.count(b"sameas") > self.same_as_in_json:
             self._declarations()
         self._data_attributes()
         self._meta_contents()
@@ -224,6 +214,8 @@ class _Scanner:
         }
         for element in self.root.iter(*handlers):
             handlers[str(element.tag)](element)
+        self.truncated = self.truncated or len(self.anchors) > MOST_LINKS
+        del self.anchors[MOST_LINKS:]
 
     def _anchor(self, element: etree._Element) -> None:
         href = element.get("href")
@@ -233,12 +225,11 @@ class _Scanner:
         target = target_of(href, self.site)
         if target == "none":
             return
-        if len(self.anchors) < MOST_LINKS:
-            self.anchors.append((element, href))
-        else:
+        self.anchors.append((element, href))
+        if target == "internal":
+            return
+        if len(self.observations) >= MOST_OBSERVATIONS:
             self.truncated = True
-        if target == "internal" or len(self.observations) >= MOST_OBSERVATIONS:
-            self.truncated = self.truncated or target != "internal"
             return
         standing = self.standings.of(element)
         self._emit(_link_mechanism(element, standing, target), standing, href)
@@ -438,7 +429,7 @@ def _found(query: etree.XPath, root: etree._Element) -> list[etree._Element]:
 
 @lru_cache(maxsize=512)
 def _with_attribute(name: str) -> etree.XPath:
-    return etree.XPath(f"//*[@{name}]")
+    return etree.XPath(f"descendant::*[@{name}]")
 
 
 def _plain_texts(root: etree._Element) -> list[str]:
@@ -500,52 +491,7 @@ def _block(element: etree._Element) -> etree._Element:
     return node
 
 
-# --- Links ------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=32_768)
-def target_of(href: str, site: str) -> Target:
-    """Where a link leads from a page of `site`, told as cheaply as can be.
-
-    'network' for the hosts that pipeline/platforms.py knows, also where the scheme is missing or
-    the address stands within another; 'short' for a site's own address that ends in a network's
-    name; 'none' for what is no web address.
-    """
-    text = href.strip()
-    if found := _AUTHORITY.match(text):
-        host = _INVISIBLE.sub("", found[1]).lower()
-        if is_candidate_host(host):
-            return "network"
-        if registrable(host) != site:
-            return "off_site"
-    elif _OTHER_SCHEME.match(text) or not text or text[0] == "#":
-        return "none"
-    if _leads_to_network(text):
-        return "network"
-    return "short" if is_short_address(text) else "internal"
-
-
-def _leads_to_network(text: str) -> bool:
-    if text[0] != "/" and is_candidate_host(re.split(r"[/?#]", text, maxsplit=1)[0].lower()):
-        return True
-    if "www." not in text and "ttp" not in text.lower():
-        return False
-    return any(is_candidate_host(host.lower()) for host in _EMBEDDED_HOST.findall(text))
-
-
-def is_short_address(text: str) -> bool:
-    """Whether the last step of an address is the name of a network, as in `/facebook`."""
-    path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()
-    step = _PAGE_SUFFIX.sub("", path.rpartition("/")[2])
-    return step in load_places().vanity
-
-
-def _site(url: str) -> str:
-    """The registrable domain of a page's address; empty where it has none, as for a file."""
-    try:
-        return registrable(urlsplit(url).hostname or "")
-    except ValueError:
-        return ""
+# --- Addresses --------------------------------------------------------------------------------
 
 
 def _joined(base_url: str, href: str) -> str | None:

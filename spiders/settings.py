@@ -121,6 +121,7 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "spiders.guard.PatientRetries": 550,
     "spiders.guard.SiteRedirects": 600,
     "spiders.guard.BoundedDecoding": 590,
+    "spiders.memory.Revisits": 610,  # nearer to the network than redirects: each hop has its own
     "spiders.warc.WarcCache": 900,
 }
 EXTENSIONS: dict[str, int | None] = {

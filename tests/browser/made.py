@@ -81,9 +81,11 @@ def _councils(count: int) -> Iterator[Row]:
 
 
 def _accounts(council: Row, number: int) -> Iterator[Row]:
+    if not _reached(number):
+        return
     stem = council["name"].split(" Fictional")[0].replace(" ", "")
     for place, platform in enumerate(HANDLED):
-        if (number + place) % 5 == 4 or number % 23 == 7:
+        if (number + place) % 5 == 4:
             continue
         yield _account(council, platform, f"{stem}Council", status=STATUS[(number * place) % 6])
     if number % 4 == 0:
@@ -123,12 +125,16 @@ def _account(council: Row, platform: str, handle: str, **extra: Any) -> Row:
     } | extra
 
 
+def _reached(number: int) -> bool:
+    return number % 23 != 7
+
+
 def _gss(council: Row) -> str:
     return f"E99{int.from_bytes(council['council_id'].encode()) % 1_000_000:06d}"
 
 
 def _directory(council: Row, accounts: list[Row], number: int, networks: list[str]) -> Row:
-    reached = number % 23 != 7
+    reached = _reached(number)
     links = {f"{name}_url": None for name in [*networks, "google"]}
     links |= {f"{a['platform']}_url": a["url"] for a in accounts if a["is_primary"]}
     name = council["name"]

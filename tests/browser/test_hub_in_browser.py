@@ -136,7 +136,7 @@ def test_closed_network_is_listed_with_a_warning(page: Page) -> None:
 def test_table_downloads(page: Page) -> None:
     page.goto("/data/")
     with page.expect_download() as download:
-        page.get_by_role("link", name="directory.csv").click(modifiers=["Alt"])
+        page.get_by_role("link", name="directory.csv").first.click()
     assert download.value.suggested_filename == "directory.csv"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.schema import MECHANISMS, REGIONS
 from spiders.read import observe
-from spiders.scan import LONGEST_HREF, MOST_OBSERVATIONS, scan, target_of
+from spiders.scan import MOST_OBSERVATIONS, scan
+from spiders.target import LONGEST_HREF, target_of
 from spiders.written import in_json_ld, in_script, in_text
 
 BASE = "https://www.avonbrook.example/"
@@ -73,6 +74,7 @@ PIECES = st.sampled_from(
 BODIES = st.lists(st.one_of(PIECES, st.binary(max_size=12)), max_size=40).map(b"".join)
 
 
+@settings(deadline=None)
 @given(BODIES, st.none() | st.text(max_size=40))
 def test_any_bytes_give_observations_of_known_kinds(body: bytes, content_type: str | None) -> None:
     page = observe(body, BASE, content_type)
@@ -83,6 +85,7 @@ def test_any_bytes_give_observations_of_known_kinds(body: bytes, content_type: s
         assert len(observation.href) <= LONGEST_HREF
 
 
+@settings(deadline=None)
 @given(BODIES)
 def test_any_bytes_give_the_page_itself(body: bytes) -> None:
     page = scan(body, BASE)
@@ -94,11 +97,13 @@ def test_any_bytes_give_the_page_itself(body: bytes) -> None:
     assert page.is_empty_shell in {True, False}
 
 
+@settings(deadline=None)
 @given(BODIES)
 def test_same_bytes_give_the_same_observations(body: bytes) -> None:
     assert scan(body, BASE).observations == scan(body, BASE).observations
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_searched(text: str) -> None:
     for written in in_text(text):
@@ -107,13 +112,14 @@ def test_any_text_is_searched(text: str) -> None:
     assert all(isinstance(value, str) for _, value in in_json_ld(text))
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(max_size=20))
 def test_any_link_has_a_target(href: str, site: str) -> None:
     assert target_of(href, site) in {"network", "off_site", "short", "internal", "none"}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_page_cut_anywhere_gives_a_page(path: Path, data: st.DataObject) -> None:
     body = path.read_bytes()
@@ -121,12 +127,28 @@ def test_page_cut_anywhere_gives_a_page(path: Path, data: st.DataObject) -> None
     observe(body[:end], BASE)
 
 
+def test_every_beginning_of_a_page_gives_a_page() -> None:
+    body = next(path for path in PAGES if path.stem == "widget-badges").read_bytes()
+    for end in range(len(body)):
+        scan(body[:end], BASE)
+
+
 @pytest.mark.parametrize(
     "unit",
     [
         *(b"<div>", b"<a>", b"<a href=x>", b"<p>@a ", b'data-x="', b"data-", b"<!--", b"&amp;"),
         *(b"//", b"//twitter.com/", b"x.com/", b"@", b", ", b"Twitter ", b"<td>", b"<li>", b"&lt;"),
-        *(b"<a href='", b'<a onclick="', b"<script>", b'{"sameAs":["', b"\xff", b"<b>", b"<svg>"),
+        *(
+            b"<a href='////",
+            b"<a href='%2f%2f",
+            b"<a href='",
+            b'<a onclick="',
+            b"<script>",
+            b'{"sameAs":["',
+            b"\xff",
+            b"<b>",
+            b"<svg>",
+        ),
     ],
 )
 def test_repetition_is_not_quadratic(unit: bytes) -> None:

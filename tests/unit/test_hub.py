@@ -6,6 +6,8 @@ import csv
 import gzip
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin
@@ -13,7 +15,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import pytest
 from lxml import etree, html
 
-from hub import content
+from hub import content, links
 from hub.build import build
 from hub.release import HubError
 from pipeline import schema
@@ -362,3 +364,24 @@ def test_council_that_could_not_be_read_counts_in_no_share(site: Path, release: 
     (row,) = page(site, "insight/networks").xpath("//tr[th[text()='Bluesky']]")
     assert "blocked" in states
     assert row.xpath("string(td[2])") == str(len(states) - states.count("blocked"))
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(404 if self.path == "/gone" else 200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: a test's output is its own."""
+
+
+def test_link_that_is_gone_is_named_with_its_status() -> None:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    origin = f"http://127.0.0.1:{server.server_port}"
+    found = list(links.faults([f"{origin}/here", f"{origin}/gone"]))
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert found == [(f"{origin}/gone", "404")]

@@ -16,16 +16,8 @@ import pytest
 from pipeline.platforms import Account, identify
 from pipeline.schema import MECHANISMS, REGIONS
 from spiders.places import load_places
-from spiders.scan import (
-    LONGEST_HREF,
-    MOST_LINKS,
-    MOST_MENTIONS,
-    MOST_OBSERVATIONS,
-    Page,
-    is_short_address,
-    scan,
-    target_of,
-)
+from spiders.scan import MOST_LINKS, MOST_MENTIONS, MOST_OBSERVATIONS, Page, scan
+from spiders.target import LONGEST_HREF, is_short_address, target_of
 
 if TYPE_CHECKING:
     from spiders.items import Observation
@@ -108,6 +100,7 @@ def test_rule_has_a_reason(rule: dict[str, Any]) -> None:
         ("\n //twitter.com/avonbrookdc\t", "network"),
         ("facebook.com/avonbrook", "network"),
         ("https:/www.facebook.com/avonbrook", "network"),
+        ("/news/www.facebook.com-scams", "internal"),
         ("/go?to=https%3A%2F%2Fwww.facebook.com%2Favonbrook", "network"),
         ("https://www.avonbrook.example/https://twitter.com/avonbrookdc", "network"),
         ("https://facebook.com.evil.example/avonbrook", "off_site"),

@@ -1,0 +1,77 @@
+"""Where a link leads, told as cheaply as can be: to a network, off the site, or to neither.
+
+Each link of each page passes here once, so nothing is taken apart that a prefix can decide; what
+an address names is for pipeline/platforms.py to say, of the few that are left.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pipeline.platforms import is_candidate_host
+from pipeline.register import registrable
+from spiders.places import load_places
+
+Target = Literal["network", "off_site", "short", "internal", "none"]
+
+LONGEST_HREF = 2_048
+
+_AUTHORITY = re.compile(r"(?:https?:)?[/\\]{2,}(?:[^/?#@\\]*@)?([^/?#:\\]+)", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!//)", re.IGNORECASE)
+_EMBEDDED_HOST = re.compile(
+    r"(?:[:/\\][/\\]|%2f%2f|www\.|^https?:?[/\\]?)((?:[\w-]{1,63}\.){1,6}[a-z]{2,12})(?![\w.-])",
+    re.IGNORECASE,
+)
+_PAGE_SUFFIX = re.compile(r"\.(?:aspx?|html?|php|jsp)$")
+
+
+def target_of(href: str, site: str) -> Target:
+    """Where a link leads from a page of `site`, a registrable domain.
+
+    'network' for the hosts that pipeline/platforms.py knows, also where the scheme is missing or
+    the address stands within another; 'short' for a site's own address that ends in a network's
+    name; 'none' for what is no web address.
+    """
+    return _target_of(href[:LONGEST_HREF], site)
+
+
+@lru_cache(maxsize=16_384)
+def _target_of(href: str, site: str) -> Target:
+    text = href.strip()
+    if found := _AUTHORITY.match(text):
+        host = "".join(found[1].split()).lower()
+        if is_candidate_host(host):
+            return "network"
+        if registrable(host) != site:
+            return "off_site"
+    elif _OTHER_SCHEME.match(text) or not text or text[0] == "#":
+        return "none"
+    if _leads_to_network(text):
+        return "network"
+    return "short" if is_short_address(text) else "internal"
+
+
+def _leads_to_network(text: str) -> bool:
+    if text[0] != "/" and is_candidate_host(re.split(r"[/?#]", text, maxsplit=1)[0].lower()):
+        return True
+    if "www." not in text and "ttp" not in text.lower():
+        return False
+    return any(is_candidate_host(host.lower()) for host in _EMBEDDED_HOST.findall(text))
+
+
+def is_short_address(text: str) -> bool:
+    """Whether the last step of an address is the name of a network, as in `/facebook`."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()
+    step = _PAGE_SUFFIX.sub("", path.rpartition("/")[2])
+    return step in load_places().vanity
+
+
+def site_of(url: str) -> str:
+    """The registrable domain of a page's address; empty where it has none, as for a file."""
+    try:
+        return registrable(urlsplit(url).hostname or "")
+    except ValueError:
+        return ""
