@@ -7,7 +7,7 @@ DC := $(BIN)/digital-councils
 RELEASES ?= build/releases
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test refresh check lint bench lock clean
+.PHONY: help demo hub test refresh check lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,14 @@ demo: $(VENV)/.run  ## crawl the fictional councils over loopback and publish th
 
 test: $(VENV)/.dev  ## run the tests
 	@$(BIN)/pytest
+
+hub: build/demo/release  ## build the hub of the demo's release and serve it on this machine
+	@$(DC) hub build/demo/release --out build/demo/site
+	@echo "http://127.0.0.1:8000/ until Ctrl-C"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 -d build/demo/site 8000
+
+build/demo/release:
+	@$(MAKE) --no-print-directory demo
 
 refresh: $(VENV)/.run  ## crawl the councils' websites and publish the directory
 	@$(DC) refresh

@@ -111,6 +111,7 @@ class Site:
             bare=_bare,
             initial=_initial,
             outcome=_outcome,
+            nothing=_nothing,
         )
         return env
 
@@ -348,3 +349,13 @@ def _outcome(row: Row, words: dict[str, Any]) -> str:
     """The last look at a council in words; an outcome of a later version is 'not reached'."""
     missing = "part" if row["checked_on"] else "none"
     return str(words.get(f"outcome_{row['check_outcome'] or missing}", words["not_reached"]))
+
+
+def _nothing(council: Council, words: dict[str, Any]) -> str:
+    """Why no account is listed: none on a site that was read, or no look, and what prevented it."""
+    if council.read:
+        return str(words["no_accounts"])
+    why = _outcome(council.row, words)
+    if council.row["check_outcome"] in (None, "ok", "not_due"):
+        return _initial(why)
+    return str(words["could_not"]).replace("{why}", why)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date, datetime
+    from datetime import datetime
 
     from hub.release import Release, Row
 
@@ -19,26 +20,32 @@ FRESH_DAYS = (7, 30, 90)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of the A–Z: the network, the address, and the account's status."""
+    """One link of the A–Z: the network, the address, and the account's status with its date.
+
+    `told_by` sets it apart from another link to the same network: a language, or its handle.
+    """
 
     platform: str
     url: str
     status: str
+    day: date
+    told_by: str
 
 
 @dataclass(slots=True)
 class Council:
     """One current council with everything that its page shows.
 
-    `looked` holds the networks for which its site could be read: an account that is missing from
-    any other is not known to be missing.
+    `read` says that its site could be read for every network: an account that was not found on
+    any other site is not known to be missing. `since` gives the day of an account's status.
     """
 
     row: Row
     county: str
     fresh: str
     links: list[Link]
-    looked: frozenset[str]
+    since: dict[str, date]
+    read: bool
     corporate: list[Row] = field(default_factory=list)
     services: dict[str, list[Row]] = field(default_factory=dict)
     gone: list[Row] = field(default_factory=list)
@@ -68,6 +75,7 @@ def view(release: Release) -> list[Council]:
     """Every current council in the order of the directory, with its rows of each table."""
     order = {name: place for place, name in enumerate(release.networks)}
     accounts = _grouped(release.accounts)
+    since = _since(release)
     coverage = _grouped(release.coverage)
     changes = _grouped(release.changelog)
     history = _grouped(release.history)
@@ -84,8 +92,9 @@ def view(release: Release) -> list[Council]:
             row=row,
             county=county.get(key, ""),
             fresh=_fresh(row["checked_on"], release.as_of),
-            links=_links(own),
-            looked=frozenset(r["platform"] for r in coverage[key] if r["state"] in LOOKED),
+            links=_links(own, since),
+            since=since,
+            read=bool(coverage[key]) and all(r["state"] in LOOKED for r in coverage[key]),
             corporate=[r for r in own if r["scope"] == "corporate" and r["status"] != GONE],
             services=_services(r for r in own if r["scope"] == "service" and r["status"] != GONE),
             gone=[r for r in own if r["status"] == GONE],
@@ -107,12 +116,31 @@ def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _links(accounts: list[Row]) -> list[Link]:
+def _since(release: Release) -> dict[str, date]:
+    """The day from which the ledger gives each account the status that it has now."""
+    given: dict[tuple[str, str], date] = {}
+    for row in release.history:
+        key = (row["account_id"], row["status"])
+        given[key] = max(row["since"].date(), given.get(key, date.min))
+    return {
+        row["account_id"]: given.get((row["account_id"], row["status"]), row["last_checked"].date())
+        for row in release.accounts
+    }
+
+
+def _links(accounts: list[Row], since: dict[str, date]) -> list[Link]:
     """The account to show for each network: the primary ones, twins in two languages included."""
+    shown = [row for row in accounts if row["is_primary"] and row["status"] != GONE]
+    times = Counter(row["platform"] for row in shown)
     return [
-        Link(row["platform"], row["url"], row["status"])
-        for row in accounts
-        if row["is_primary"] and row["status"] != GONE
+        Link(
+            row["platform"],
+            row["url"],
+            row["status"],
+            since[row["account_id"]] if row["status"] == "parked" else row["last_seen"].date(),
+            row["language"] or (row["handle"] if times[row["platform"]] > 1 else ""),
+        )
+        for row in shown
     ]
 
 

@@ -10,14 +10,14 @@ from hub.charts import Bar, bars
 from hub.councils import GONE, Council
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from markupsafe import Markup
 
     from hub.release import Release
 
-Seen = tuple[Council, set[str], frozenset[str]]
-"""A council, the networks that it uses, and those for which it was looked at."""
+Seen = tuple[Council, set[str]]
+"""A council whose site could be read, and the networks that it uses."""
 
 COMPARED = 6
 FRESHNESS = {
@@ -59,18 +59,18 @@ def figures(release: Release, councils: list[Council], label: Callable[[str], st
     """Every figure, in the order of the pages. `label` gives a network's name from its id.
 
     A share is of the councils whose site could be read: one that kept us out counts neither as
-    having an account nor as having none.
+    having an account nor as having none, and one of which only a page was read would count only
+    when it has one. A network that is not looked for everywhere has no share at all.
     """
-    using = {
-        council.id: {row["platform"] for row in council.accounts if row["status"] != GONE}
-        for council in councils
-    }
-    counted = Counter(network for networks in using.values() for network in networks)
-    order = {network: place for place, network in enumerate(release.networks)}
-    ranked = sorted(counted, key=lambda network: (-counted[network], order[network]))
+    covered = {row["platform"] for row in release.coverage}
     seen = [
-        (council, using[council.id], council.looked | using[council.id]) for council in councils
+        (council, {row["platform"] for row in council.accounts if row["status"] != GONE} & covered)
+        for council in councils
+        if council.read
     ]
+    counted = Counter(network for _, using in seen for network in using)
+    order = {network: place for place, network in enumerate(release.networks)}
+    ranked = sorted(covered, key=lambda network: (-counted[network], order[network]))
     return [
         _networks(seen, ranked, label),
         *[
@@ -91,14 +91,21 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f}%" if whole else "–"
 
 
+def _part(part: int, whole: int) -> str:
+    return f"{_percent(part, whole)} ({part} of {whole})"
+
+
+def _cell(part: int, whole: int) -> str:
+    return f"{part} ({_percent(part, whole)})"
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _count(seen: Iterable[Seen], network: str) -> tuple[int, int]:
-    """Councils with an account on the network, and councils looked at for it."""
-    pairs = [(network in using, network in looked) for _, using, looked in seen]
-    return sum(using for using, _ in pairs), sum(looked for _, looked in pairs)
+def _count(seen: list[Seen], network: str) -> tuple[int, int]:
+    """Councils with an account on the network, of how many."""
+    return sum(network in using for _, using in seen), len(seen)
 
 
 def _networks(seen: list[Seen], ranked: list[str], label: Callable[[str], str]) -> Figure:
@@ -107,11 +114,11 @@ def _networks(seen: list[Seen], ranked: list[str], label: Callable[[str], str]) 
         Bar(
             label(n),
             _share(*counts[n]),
-            f"{_percent(*counts[n])} ({counts[n][0]} of {counts[n][1]})",
+            _part(*counts[n]),
         )
         for n in ranked
     ]
-    top = f"{data[0].name} leads with {data[0].text}." if data else "No account yet."
+    top = f"{data[0].name} leads with {data[0].text}." if seen else "None could be read yet."
     summary = f"Councils whose website links to an account, of those we could read. {top}"
     return Figure(
         "networks",
@@ -123,7 +130,7 @@ def _networks(seen: list[Seen], ranked: list[str], label: Callable[[str], str]) 
                 bars("networks", "By network", summary, data),
             )
         ],
-        ["Network", "With an account", "Looked at", "Share"],
+        ["Network", "With an account", "Read", "Share"],
         [[label(n), *map(str, counts[n]), _percent(*counts[n])] for n in ranked],
     )
 
@@ -142,8 +149,8 @@ def _groups(
     groups = sorted(members)
     counts = {(g, n): _count(members[g], n) for g in groups for n in networks}
     charts = []
-    for network in networks:
-        data = [Bar(g, _share(*counts[g, network]), _percent(*counts[g, network])) for g in groups]
+    for network in networks if groups else []:
+        data = [Bar(g, _share(*counts[g, network]), _part(*counts[g, network])) for g in groups]
         sentence = "; ".join(f"{bar.name} {bar.text}" for bar in data)
         charts.append(
             Chart(label(network), bars(f"{slug}-{network}", label(network), sentence, data))
@@ -153,8 +160,8 @@ def _groups(
         title,
         f"The {len(networks)} most used networks, as shares of the councils that we could read.",
         charts,
-        [title.removeprefix("Adoption by ").capitalize(), "Councils", *map(label, networks)],
-        [[g, str(len(members[g])), *(_percent(*counts[g, n]) for n in networks)] for g in groups],
+        [title.removeprefix("Adoption by ").capitalize(), "Read", *map(label, networks)],
+        [[g, str(len(members[g])), *(_cell(*counts[g, n]) for n in networks)] for g in groups],
     )
 
 
@@ -202,6 +209,8 @@ def _changes(release: Release) -> Figure:
     most = max(whole.values(), default=0)
     data = [Bar(name, _share(whole[name], most), str(whole[name])) for name in releases]
     summary = "Changes to the list of accounts, by the release that made them."
+    if len(releases) < 2:
+        data, summary = [], "This is the first release: there is none before it to differ from."
     return Figure(
         "changes",
         "Changes over releases",

@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.overrides import apply_overrides
 from pipeline.platforms import default_rules
 from pipeline.schema import SIGNALS
-from pipeline.signals import Vocabulary, collect, load_vocabulary, partners
+from pipeline.signals import FROM_LABEL, Vocabulary, collect, load_vocabulary, partners, successions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,14 +88,18 @@ def _relations(table: pd.DataFrame, register: pd.DataFrame, rules: Vocabulary) -
     table["own"] = like >= even
     clear = table["foreign_likeness"].fillna(0.0) >= like + rules.threshold("foreign_margin")
     foreign = clear & (table["foreign_likeness"] >= rules.threshold("foreign_name"))
-    successors = register[["council_id", "replaced_by"]].explode("replaced_by").dropna()
-    replaced = set(zip(successors["replaced_by"], successors["council_id"], strict=True))
+    told = table["told"].notna() & ~table["own"]
+    table["foreign"] = table["foreign"].mask(told & ~foreign, table["told"])
+    foreign |= told
+    replaced = set(successions(register))
     pairs = pd.MultiIndex.from_frame(table[["council_id", "foreign"]])
     table["predecessor"] = foreign & pairs.isin(replaced)
     # An old site may already speak in the name of the council to come.
     heir = pairs.isin({(old, new) for new, old in replaced})
-    table["for_partner"] = foreign & table["foreign"].eq(
-        table["council_id"].map(partners(register))
+    partner = table["council_id"].map(partners(register))
+    theirs = _likeness_to(partner, table)
+    table["for_partner"] = (foreign & table["foreign"].eq(partner)) | (
+        theirs.gt(rules.threshold("likeness_even")) & like.eq(0)
     )
     table["foreign_name"] = foreign & ~table["predecessor"] & ~table["for_partner"] & ~heir
     table["partner"] = table["council_id"].isin(partners(register).index)
@@ -106,6 +110,14 @@ def _relations(table: pd.DataFrame, register: pd.DataFrame, rules: Vocabulary) -
     behind = (newest.transform("max") - table["last_seen"]).dt.total_seconds() / (86400 * YEAR_DAYS)
     table["stale_years"] = behind.fillna(0.0).clip(0.0, rules.threshold("stale_years"))
     return table
+
+
+def _likeness_to(partner: pd.Series, table: pd.DataFrame) -> pd.Series:
+    """How like the name of the other council of its website each handle is; 0 without one."""
+    rows = ["platform", "account_key"]
+    known = table.set_index(["council_id", *rows])["name_likeness"]
+    wanted = pd.MultiIndex.from_frame(table[rows].assign(partner=partner)[["partner", *rows]])
+    return pd.Series(known.reindex(wanted).to_numpy(), index=table.index).fillna(0.0)
 
 
 def evidence_score(table: pd.DataFrame, rules: Vocabulary) -> pd.Series:
@@ -125,11 +137,13 @@ def evidence_score(table: pd.DataFrame, rules: Vocabulary) -> pd.Series:
         "social_page": table["on_social_page"],
         "follow": table["follow"],
         "named": table["named"],
+        "office": table["office"],
+        "agreed": table["agreed"],
         "likeness": (like - rules.threshold("likeness_even")).fillna(0.0),
         "service": service,
         "siblings": table["siblings"].gt(0),
         "others": others.mask(table["own"], 0.0),
-        "rival": table["rival"] & ~service,
+        "rival": table["rival"] & ~service & ~table["office"],
         "indirect": ~table["direct"] & ~table["declared"],
     }
     total = pd.Series(rules.weight("base"), index=table.index)
@@ -172,6 +186,8 @@ def _cases(table: pd.DataFrame, rules: Vocabulary) -> Sequence[tuple[str, pd.Ser
     voice = own & handle.isna()
     whole = voice & table["name_likeness"].ge(rules.threshold("full_name"))
     said = words.notna() & ~(voice & chrome) & ~(whole & ~table["on_social_page"])
+    # A label that names the council itself outweighs the heading of its page.
+    said &= ~(table["told_own"] & table["service_from"].gt(FROM_LABEL))
     shared = table["partner"] & (
         ~own | table["foreign_likeness"].fillna(0.0).ge(table["name_likeness"])
     )
@@ -181,7 +197,7 @@ def _cases(table: pd.DataFrame, rules: Vocabulary) -> Sequence[tuple[str, pd.Ser
         ("P5.4", person),
         ("P5.2", table["person"] & ~own),
         ("P5.8", ~table["linked"]),
-        ("P5.7", table["credit"] & ~own & ~table["named"]),
+        ("P5.7", table["credit"] & ~own & (table["disowned"] | ~table["named"])),
         ("P4.2", table["for_partner"]),
         ("P4.3", table["predecessor"]),
         ("P5.5", table["foreign_name"]),
@@ -193,13 +209,13 @@ def _cases(table: pd.DataFrame, rules: Vocabulary) -> Sequence[tuple[str, pd.Ser
         ("P3.1", handle.notna() & table["name_likeness"].fillna(0.0).gt(0)),
         ("P3.3", said & table["on_social_page"] & ~whole),
         ("P3.2", said & ~whole),
-        ("P3.4", table["service_address"].notna() & ~voice),
+        ("P3.4", table["service_address"].notna() & ~voice & ~table["told_own"]),
         ("P4.1", shared),
         ("P2.1", chrome & own),
         ("P2.2", chrome),
         ("P2.3", table["declared"]),
         ("P2.4", table["on_social_page"]),
-        ("P2.5", own | table["follow"] | table["named"] | table["on_home"]),
+        ("P2.5", own | table["follow"] | table["named"] | table["office"] | table["on_home"]),
     )
 
 

@@ -22,7 +22,7 @@ from pipeline.directory import directory
 from pipeline.identify import identify_table
 from pipeline.ingest import carried, latest, read_crawls
 from pipeline.overrides import in_force, unused_overrides
-from pipeline.platforms import Account, identify, load_rules
+from pipeline.platforms import Account, default_rules, identify
 from pipeline.reconcile import account_ids, reconcile
 from pipeline.register import on_day
 from pipeline.release import (
@@ -151,7 +151,7 @@ def make_tables(
     """Every table of the new release, as schema.py describes it."""
     now = pd.Timestamp(latest(crawl.fetches), tz="UTC")
     register = on_day(register, now.date())
-    networks = load_rules().published
+    networks = default_rules().published
     frames = {name: _before(last, name) for name in ("accounts", "history", "coverage")}
     if last is not None:
         crawl = carried(crawl, last.tables["fetches"], last.tables["observations"])
@@ -187,7 +187,7 @@ def make_tables(
     }
     tables = {name: to_arrow(frame, spec(name)) for name, frame in new.items()}
     tables["fetches"] = in_order(crawl.fetches, spec("fetches"))
-    tables["observations"] = in_order(observations, spec("observations"))
+    tables["observations"] = observations
     return _versioned(tables, last, now, taken, unused_overrides(overrides, signals, now))
 
 

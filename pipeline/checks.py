@@ -109,9 +109,7 @@ def check(
     """
     known, allow = gates(), allow or {}
     vet(allow)
-    found = dict(_file_faults(folder))
-    if not found:
-        found = dict(_content_faults(read_release(folder), last, known))
+    found = _faults(folder, last, known)
     return [
         Finding(gate.name, gate.severity, found[name], gate.reason, allow.get(name, ""))
         for name, gate in known.items()
@@ -133,16 +131,21 @@ def vet(allow: Mapping[str, str]) -> None:
             raise ChecksError(f"gate {name} is let pass without a reason; give one")
 
 
+def _faults(folder: Path, last: Release | None, known: Mapping[str, Gate]) -> dict[str, str]:
+    """Gate → what failed it; the content is looked at only when the files are in order."""
+    wanted = [f"{name}.parquet" for name in NAMES] + [f"{name}.csv" for name in BOTH]
+    if torn := damage(folder, wanted):
+        return {"files_whole": _few(torn)}
+    new = read_release(folder)
+    return dict(_file_faults(new)) or dict(_content_faults(new, last, known))
+
+
 # --- Files -----------------------------------------------------------------------------------
 
 
-def _file_faults(folder: Path) -> Iterator[tuple[str, str]]:
-    """What is wrong with the files themselves; the content is looked at only when nothing is."""
-    wanted = [f"{name}.parquet" for name in NAMES] + [f"{name}.csv" for name in BOTH]
-    if torn := damage(folder, wanted):
-        yield "files_whole", _few(torn)
-        return
-    tables = read_release(folder).tables
+def _file_faults(new: Release) -> Iterator[tuple[str, str]]:
+    """Where the files do not fit the schema, or each other."""
+    folder, tables = new.folder, new.tables
     strange = [f"{name}: {fault}" for name in NAMES for fault in _table_faults(name, tables[name])]
     if strange:
         yield "tables_fit", _few(strange)
@@ -232,7 +235,7 @@ def _unproven(new: Release) -> list[str]:
 
 def _unsafe(new: Release) -> list[str]:
     urls = new.frame("accounts")["url"]
-    fair = urls.str.fullmatch(r"https://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+")
+    fair = urls.str.fullmatch(r"https://[^\s\"<>\\^`{|}\x00-\x20\x7f]+")
     return urls[~fair].tolist()
 
 

@@ -445,6 +445,7 @@ def demo(out: Path) -> None:
     """Crawl the fictional councils over loopback, and publish their directory."""
     import shutil
 
+    from hub import build as site
     from pipeline import build as building
     from pipeline.overrides import load_overrides
     from pipeline.register import load_register
@@ -466,6 +467,8 @@ def demo(out: Path) -> None:
     click.echo(f"\nThe A–Z:   {report.folder / 'directory.csv'}")
     click.echo(f"Evidence:  {report.folder / 'accounts.csv'}")
     click.echo(f"Report:    {report.folder / 'report.md'}")
+    site.build(report.folder, out / "site")
+    click.echo(f"The hub:   python3 -m http.server --bind 127.0.0.1 -d {out / 'site'}")
 
 
 SUMMARY = ("council", "X", "facebook", "youtube", "other networks", "services", "last look")
@@ -705,6 +708,7 @@ def ask(questions: Sequence[Mapping[str, Any]], author: str, target: Path) -> No
     from datetime import date
 
     from pipeline import review as reviewing
+    from pipeline.overrides import OverridesError
 
     for number, question in enumerate(questions, 1):
         click.echo(f"\n{number} of {len(questions)}: {question['council_name']}", nl=False)
@@ -733,7 +737,7 @@ def ask(questions: Sequence[Mapping[str, Any]], author: str, target: Path) -> No
                 on=date.today(),
                 value=value,
             )
-        except reviewing.OverridesError as fault:
+        except OverridesError as fault:
             click.echo(f"  not kept: {fault}")
             continue
         reviewing.append_overrides(target, [row])

@@ -6,15 +6,17 @@ kept us out. Here the two are never the same value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from pipeline.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 COVERAGE, REJECTIONS = TABLES["coverage"].names, TABLES["rejections"].names
 READ, PAGE, KEPT_OUT = ("ok", "not_modified"), ("home", "follow"), ("blocked", "robots")
@@ -27,17 +29,19 @@ def looks(fetches: pd.DataFrame) -> pd.DataFrame:
     """What came of looking at each council that was asked, indexed by council_id.
 
     Returns `read_at` (last time that one of its pages was read), `home_read` (whether the home
-    page was among them) and `outcome` (of the last look at the home page; missing where none).
+    page was among them) and `outcome` (of the last look at the home page; missing where none). A
+    home page that was not modified was read as well as any: its outcome is ok.
     """
     asked = fetches[fetches["purpose"].isin(PAGE) & ~fetches["outcome"].isin(UNASKED)]
     read = asked[asked["outcome"].isin(READ)]
     homes = asked[asked["purpose"].eq("home")].sort_values(["fetched_at", "url"])
+    last = homes.groupby("council_id")["outcome"].last()
     councils = pd.Index(asked["council_id"].astype("str").unique(), name="council_id").sort_values()
     return pd.DataFrame(
         {
             "read_at": read.groupby("council_id")["fetched_at"].max().reindex(councils),
             "home_read": councils.isin(read.loc[read["purpose"].eq("home"), "council_id"]),
-            "outcome": homes.groupby("council_id")["outcome"].last().reindex(councils),
+            "outcome": last.where(last.ne("not_modified"), "ok").reindex(councils),
         },
         index=councils,
     )
@@ -102,11 +106,18 @@ def rejections(identified: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
         is the rule of the grammar, or `stranger:` with the known third party, or `not_theirs:`
         with the rule of docs/policy.md.
     """
-    rows = pa.Table.from_pandas(identified[[*LINK, "page_url"]], preserve_index=False)
-    links = rows.group_by(LINK).aggregate([("page_url", "count_distinct"), ("page_url", "min")])
-    table: pd.DataFrame = links.rename_columns(
-        {"page_url_count_distinct": "pages_seen", "page_url_min": "evidence_url"}
-    ).to_pandas()
+    group = _codes([identified[name] for name in LINK])
+    pages, addresses = pd.factorize(identified["page_url"], sort=True)
+    _, first = np.unique(group, return_index=True)
+    pairs = np.sort(pd.unique(group * len(addresses) + pages))
+    _, start, count = np.unique(pairs // len(addresses), return_index=True, return_counts=True)
+    table = (
+        identified[LINK]
+        .iloc[first]
+        .assign(
+            pages_seen=count, evidence_url=addresses.take(pairs[start] % len(addresses)).to_numpy()
+        )
+    )
     strangers = signals.loc[
         signals["scope"].isna(), ["council_id", "platform", "account_key", "stranger", "decided_by"]
     ]
@@ -114,8 +125,19 @@ def rejections(identified: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
     known = "stranger: " + table["stranger"].astype("str")
     ruled = known.fillna("not_theirs: " + table["decided_by"].astype("str"))
     table["reason"] = table["reason"].astype("str").fillna(ruled)
-    table = table[table["reason"].notna()].sort_values(REJECTIONS)
-    key = ["council_id", "href", "reason"]
-    pages = table.groupby(key)["pages_seen"].transform("max")
-    table = table.assign(pages_seen=pages).drop_duplicates(key)
-    return table[REJECTIONS].reset_index(drop=True)
+    table = table[table["reason"].notna()]
+    key = [table[name] for name in ("council_id", "href", "reason")]
+    pages_seen = table.groupby(_codes(key))["pages_seen"].transform("max")
+    table = table.assign(pages_seen=pages_seen).sort_values(REJECTIONS)
+    return table.drop_duplicates(["council_id", "href", "reason"])[REJECTIONS].reset_index(
+        drop=True
+    )
+
+
+def _codes(columns: Sequence[pd.Series]) -> Codes:
+    """One number for each distinct row of several columns, counted from 0."""
+    codes = pd.factorize(columns[0], use_na_sentinel=False)[0]
+    for column in columns[1:]:
+        more, distinct = pd.factorize(column, use_na_sentinel=False)
+        codes = pd.factorize(codes * len(distinct) + more)[0]
+    return codes

@@ -33,7 +33,7 @@ PAGES, RUN = "pages.jsonl", "run.json"
 FETCHES, OBSERVATIONS = TABLES["fetches"], TABLES["observations"]
 READ = ("ok", "not_modified")
 PAGE = ("home", "follow")
-BLOCK = 4 << 20
+BLOCK = 16 << 20
 TEXT_LIMIT = 500
 # Control characters, and those that turn the direction of the text around them.
 UNSAFE = "[\\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
@@ -145,11 +145,7 @@ def carried(crawl: Crawl, last_fetches: pa.Table, last_observations: pa.Table) -
     fetches = _newest(read, ["council_id", "url"]).join(
         resting.select(["council_id", "url"]), ["council_id", "url"], join_type="left semi"
     )
-    observations = _newest(last_observations, ["council_id", "page_url"]).join(
-        resting.select(["council_id", "page_url"]),
-        ["council_id", "page_url"],
-        join_type="left semi",
-    )
+    observations = _newest(_of_pages(last_observations, resting), _ONE_PAGE)
     return Crawl(
         pa.concat_tables([crawl.fetches, fetches.cast(FETCHES.arrow())]),
         pa.concat_tables([seen_again, observations.cast(OBSERVATIONS.arrow())]),
@@ -167,7 +163,7 @@ def unchanged(crawl: Crawl, last: pa.Table) -> pa.Table:
     times = _pages(crawl.fetches, "not_modified").select([*_ONE_PAGE, "crawl_id", "fetched_at"])
     times = times.group_by(_ONE_PAGE).aggregate([("crawl_id", "max"), ("fetched_at", "max")])
     again = (
-        _newest(last, _ONE_PAGE)
+        _newest(_of_pages(last, times), _ONE_PAGE)
         .drop_columns(["crawl_id", "fetched_at"])
         .join(times, _ONE_PAGE, join_type="inner")
         .rename_columns({"crawl_id_max": "crawl_id", "fetched_at_max": "fetched_at"})
@@ -180,6 +176,11 @@ def _pages(fetches: pa.Table, outcome: str) -> pa.Table:
     """The fetches of one outcome, with the address under which the page's links were recorded."""
     rows = fetches.filter(pc.equal(fetches["outcome"], outcome))
     return rows.append_column("page_url", pc.coalesce(rows["final_url"], rows["url"]))
+
+
+def _of_pages(rows: pa.Table, pages: pa.Table) -> pa.Table:
+    """The rows of some pages; there are few of them, so this comes before anything costly."""
+    return rows.join(pages.select(_ONE_PAGE), _ONE_PAGE, join_type="left semi")
 
 
 def _newest(rows: pa.Table, key: list[str]) -> pa.Table:
@@ -285,7 +286,7 @@ def _tables(raw: bytes, crawl_id: str) -> tuple[pa.Table, pa.Table]:
         return FETCHES.arrow().empty_table(), OBSERVATIONS.arrow().empty_table()
     longest = max(len(line) for line in io.BytesIO(raw))
     pages = pj.read_json(
-        io.BytesIO(raw),
+        pa.BufferReader(raw),
         read_options=pj.ReadOptions(block_size=max(BLOCK, longest + 1)),
         parse_options=pj.ParseOptions(
             explicit_schema=_PAGE_LINE, unexpected_field_behavior="error"

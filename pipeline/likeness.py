@@ -47,7 +47,9 @@ KIND_SEGMENTS = frozenset(
         "add",
     ]
 )
+WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\D)(?=\d)|[._]+")
 SHORTEST_INSIDE = 5
+SHORTEST_BESIDE = 3
 DEEPEST = 5
 
 # How much of a form's strength is left, by what stands beside the form in the handle.
@@ -55,6 +57,8 @@ BARE, PLAIN, STRONG, SERVICE, INSIDE = "bare", "plain", "strong", "service", "in
 FACTOR = {BARE: 0.92, PLAIN: 0.95, STRONG: 1.0, SERVICE: 0.85, INSIDE: 0.45}
 KIND_ORDER = (BARE, PLAIN, STRONG, SERVICE)
 STRONG_BONUS = 0.2
+# A word set apart that nobody knows: 'MoorBlaBla' may be Moor's, or a band's.
+BESIDE = 0.5
 
 FULL, SHORT, PART, TYPE_WORDS = 1.0, 0.95, 0.8, 0.55
 STUMP, INITIALS_3, INITIALS_2 = 0.55, 0.8, 0.5
@@ -89,6 +93,15 @@ def bare(handle: str, host_suffixes: tuple[str, ...] = ()) -> str:
 
     'company/moor-district-council' gives 'moordistrictcouncil', 'channel/UC…' gives ''.
     """
+    return plain_text(_name_in(handle, host_suffixes)).replace(" ", "")
+
+
+def words_in(handle: str, host_suffixes: tuple[str, ...] = ()) -> list[str]:
+    """The words of that part, as capitals, digits and marks set them apart."""
+    return plain_text(WORD_ENDS.sub(" ", _name_in(handle, host_suffixes))).split()
+
+
+def _name_in(handle: str, host_suffixes: tuple[str, ...]) -> str:
     text = handle.strip().lstrip("@")
     if "@" in text and not OPAQUE.fullmatch(text):
         text = text.split("@")[0]
@@ -97,9 +110,7 @@ def bare(handle: str, host_suffixes: tuple[str, ...] = ()) -> str:
     if not named or any(s.startswith("UC") and OPAQUE.fullmatch(s) for s in segments):
         return ""
     name = LONG_NUMBER.sub("", named[-1])
-    if "." in name:
-        name = _without_domain(name, host_suffixes)
-    return plain_text(name).replace(" ", "")
+    return _without_domain(name, host_suffixes) if "." in name else name
 
 
 def _without_domain(name: str, host_suffixes: tuple[str, ...]) -> str:
@@ -153,17 +164,22 @@ def host_label(host: str, suffixes: Iterable[str]) -> str:
     return re.sub(r"[^0-9a-z]", "", labels[0])
 
 
-def name_forms(name: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
-    """Forms of one name: (form, strength, whole place name)."""
+def place_words(name: str, rules: Mapping[str, Any]) -> list[str]:
+    """The words of a council's name that are its place: 'London Borough of Moor' gives 'moor'."""
     text = plain_text(name)
-    place_text = text
     for title in sorted(rules["leading"], key=len, reverse=True):
-        if place_text.startswith(f"{title} "):
-            place_text = place_text.removeprefix(f"{title} ")
+        if text.startswith(f"{title} "):
+            text = text.removeprefix(f"{title} ")
             break
-    words = [w for w in place_text.split() if w not in rules["types"]] or place_text.split()
+    words = [w for w in text.split() if w not in rules["types"]] or text.split()
     while len(words) > 1 and words[0] in rules["small"]:
         words = words[1:]
+    return words
+
+
+def name_forms(name: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
+    """Forms of one name: (form, strength, whole place name)."""
+    text, words = plain_text(name), place_words(name, rules)
     significant = [w for w in words if w not in rules["small"]] or words
     yield "".join(words), FULL, True
     yield "".join(significant), FULL, True
@@ -184,6 +200,8 @@ def _short_forms(words: list[str], rules: Mapping[str, Any]) -> Iterator[tuple[s
         yield "".join([*(w[0] for w in words[:-1]), short]), SHORT, False
     for short in rules["short"].get(words[0], []):
         yield "".join([short, *words[1:]]), SHORT, False
+    if len(words) > 1:
+        yield "".join([*(w[0] for w in words[:-1]), last]), PART, False
     if len(words) > 1 and any(w in rules["compass"] for w in words):
         yield "".join(w[0] if w in rules["compass"] else w for w in words), SHORT, False
 
@@ -333,7 +351,14 @@ def likeness(
     suffixes = tuple(rules["names"]["host_suffixes"])
     names = [bare(handle, suffixes) for handle in handles["handle"]]
     handles["name"] = pd.Series(names, dtype="str")
-    pieces = _pieces(sorted(set(handles["name"]) - {""}), affixes, frozenset(known["form"]))
+    # Of two writings of one name the one whose words are set apart says more.
+    split = sorted((words_in(handle, suffixes) for handle in handles["handle"]), key=len)
+    worded = {"".join(words): words for words in split if words}
+    pieces = _pieces(
+        {name: worded.get(name, [name]) for name in sorted(set(names) - {""})},
+        affixes,
+        frozenset(known["form"]),
+    )
     fits = _fits(pieces, known)
     named = pairs.merge(handles, on="handle", how="left")
     own = named.merge(fits, on=["name", "council_id"], how="left")
@@ -347,17 +372,39 @@ def likeness(
     ]  # fmt: skip
 
 
-def _pieces(names: list[str], affixes: Affixes, known: frozenset[str]) -> pd.DataFrame:
-    """Per name its cores, beginnings and ends that are forms: name, form, kind, residual."""
-    rows = [(name, *core) for name in names for core in cores(name, affixes) if core[0] in known]
+def _pieces(
+    names: Mapping[str, list[str]], affixes: Affixes, known: frozenset[str]
+) -> pd.DataFrame:
+    """Per name its cores, beginnings and ends that are forms: name, form, kind, residual, beside.
+
+    `beside` tells that a word which nobody knows was left aside.
+    """
+    rows = [
+        (name, *core, False) for name in names for core in cores(name, affixes) if core[0] in known
+    ]
     rows += [
-        (name, part, INSIDE, rest)
+        (name, core, kind, f"{residual} {word}".strip(), True)
+        for name, words in names.items()
+        for word, rest in _without_one(words, affixes)
+        for core, kind, residual in cores(rest, affixes)
+        if core in known and len(core) >= SHORTEST_BESIDE
+    ]
+    rows += [
+        (name, part, INSIDE, rest, False)
         for name in names
         for size in range(SHORTEST_INSIDE, len(name))
         for part, rest in ((name[:size], name[size:]), (name[-size:], name[:-size]))
         if part in known
     ]
-    return pd.DataFrame(rows, columns=["name", "form", "kind", "residual"], dtype="str")
+    table = pd.DataFrame(rows, columns=["name", "form", "kind", "residual", "beside"])
+    return table.astype({"name": "str", "form": "str", "kind": "str", "residual": "str"})
+
+
+def _without_one(words: list[str], affixes: Affixes) -> Iterator[tuple[str, str]]:
+    """Each word that is no affix, and the other words together."""
+    for i, word in enumerate(words):
+        if len(words) > 1 and len(word) >= SHORTEST_BESIDE and word not in affixes.kinds:
+            yield word, "".join(words[:i] + words[i + 1 :])
 
 
 def _fits(pieces: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -368,7 +415,8 @@ def _fits(pieces: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     fits["fit"] = ((fits["strength"] + bonus) * fits["kind"].map(FACTOR).astype(float)).clip(
         upper=1.0
     )
-    whole = fits["place"] & (fits["kind"] != INSIDE)
+    fits["fit"] = fits["fit"].mask(fits["beside"].astype(bool), BESIDE * fits["fit"])
+    whole = fits["place"] & (fits["kind"] != INSIDE) & ~fits["beside"].astype(bool)
     fits["whole"] = fits["fit"].where(whole & (fits["kind"] != SERVICE))
     fits["whole_service"] = (fits["fit"] / FACTOR[SERVICE]).where(whole & (fits["kind"] == SERVICE))
     fits["size"] = fits["form"].str.len()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 RULES_FILE = Path(__file__).parents[1] / "data" / "rules" / "platforms.toml"
 KINDS = frozenset({"profile", "page", "group", "channel", "place", "directory"})
@@ -130,6 +130,7 @@ _DECODE: dict[str, Callable[[str], str]] = {
 
 _TOKEN = re.compile(r"\{(\w+)(?::(\w+))?\}|\(([^)]*)\)|\*")
 _NAME = re.compile(r"(?:\(@\))?\{(\w+)(?::\w+)?\}")
+_AT_ROOT = re.compile(r"https://(?:[^/{]+/)?\{(\w+)\}(?:\.[^/{]+)?")
 
 
 def _literal(text: str) -> str:
@@ -212,8 +213,12 @@ class Rule:
 
     @cached_property
     def guarded(self) -> str | None:
-        """The part that is a name at the root, for which no reserved word may be taken."""
+        """The part for which no reserved word may be taken: a name that stands at the root.
+
+        It stands there in this very path, or in the canonical address.
+        """
         match = _NAME.fullmatch(self.segments[0]) if self.segments else None
+        match = match or (_AT_ROOT.fullmatch(self.form.url) if self.form else None)
         return match[1] if match else None
 
     @cached_property
@@ -285,17 +290,18 @@ class Rule:
 
 
 def _quoted(text: str) -> str:
-    return text if text.isalnum() and text.isascii() else quote(text, safe="/@:+,;=~!$'()*&")
+    return text if text.isalnum() and text.isascii() else quote(text, safe="/@:+,;~!$'()*")
 
 
 # --- Repairing and taking apart what was pasted -----------------------------------------------
 
 _AROUND = " \t\r\n\f\v\"'`<>()[]{}“”‘’«»"
-_AFTER = _AROUND + ".,;:!|*…"
+_AFTER = _AROUND + ".,;!|*…"
 _ENTITY = re.compile(r"&(?:#x?[0-9a-f]{1,6}|[a-z]{2,8});", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\u00([0-9a-f]{2})", re.IGNORECASE)
 _INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufffd]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufffd]"
 )
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _ENCODED = re.compile(r"(?:https?%3a|[\w.-]+%2f)", re.IGNORECASE)
@@ -342,7 +348,7 @@ def _clean(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\", "/")
     text = _visible(text).strip(_AROUND)
-    return unquote(text) if "%" in text and _ENCODED.match(text) else text
+    return _visible(unquote(text)) if "%" in text and _ENCODED.match(text) else text
 
 
 def _visible(text: str) -> str:
@@ -351,8 +357,10 @@ def _visible(text: str) -> str:
     return unicodedata.normalize("NFC", _SPACES.sub(" ", _INVISIBLE.sub("", text)))
 
 
-def _take_apart(text: str) -> _Link | Rejected:
+def _take_apart(text: str, depth: int = 0) -> _Link | Rejected:
     """Read a URL as a browser would, and where a browser could not, as its author meant it."""
+    if depth > _DEEPEST:
+        return Rejected("nested")
     text = _clean(text)
     if not text:
         return Rejected("empty")
@@ -367,9 +375,9 @@ def _take_apart(text: str) -> _Link | Rejected:
     authority = _AFTER_HOST.split(text, maxsplit=1)[0]
     rest = text[len(authority) :]
     if "%" in authority and (decoded := unquote(authority)) != authority:
-        return _take_apart(("//" if schemed else "") + decoded + rest)
+        return _take_apart(("//" if schemed else "") + decoded + rest, depth + 1)
     if _GLUED.search(authority) and rest.startswith("//"):
-        return _take_apart(rest)
+        return _take_apart(rest, depth + 1)
     if "@" in authority:
         return Rejected("userinfo" if schemed else "relative")
     return _split(authority, rest, schemed)
@@ -397,7 +405,7 @@ def _tidy(path: str) -> str:
     segments = [s for s in map(str.strip, path.split("/")) if s not in ("", ".", "..")]
     while segments and segments[0] in ("!", "#!", "#"):
         del segments[0]
-    return "/".join(filter(None, (segment.rstrip(_AFTER) for segment in segments)))
+    return "/".join(filter(None, (s.rstrip(_AFTER) for s in segments))).rstrip(_AFTER + ":/")
 
 
 def absolute(href: str, base: str) -> str:
@@ -460,19 +468,65 @@ class _Place:
 
 
 _ACTIONS = ("unwrap", "derive", "accept", "reject")
-_PLATFORM_FIELDS = {"name", "published", "retired", "renamed", "form", "bare"}
-_TABLE_FIELDS = {"hosts", "subdomains", "owns", "host_words", "hash_route", "reserved"} | {
-    "part",
-    "convert",
+_TABLE_FIELDS = {
+    *("hosts", "subdomains", "owns", "host_words", "hash_route", "reserved", "part", "convert"),
     *_ACTIONS,
 }
-_RULE_FIELDS = {"path", "host", "query", "find", "example", "gives", "form"} | {
-    "reason",
-    "via",
-    "target",
-    "to",
-    "decode",
+_PLATFORM_FIELDS = {
+    *("name", "published", "retired", "renamed", "form", "bare"),
+    *_TABLE_FIELDS,
 }
+_RULE_FIELDS = {
+    *("path", "host", "query", "find", "example", "gives", "form"),
+    *("reason", "via", "target", "to", "decode"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One `[platform.…]` or `[service.…]` of the rules file, as its rules need it."""
+
+    where: str
+    platform: str | None
+    hosts: tuple[str, ...]
+    forms: Mapping[str, _Form]
+    data: Mapping[str, Any]
+
+    def rule(self, action: str, row: Mapping[str, Any], hosts: tuple[str, ...]) -> Rule:
+        """The rule that a row writes; on `hosts`, or where it has none on those of the table."""
+        where = f"{self.where}, {action} {row.get('path', '**')!r}"
+        _refuse_unknown(row, _RULE_FIELDS, where)
+        if "example" not in row:
+            raise RulesError(f"{where}: no example; write the plainest URL that it decides")
+        if action == "derive" and row.get("via") not in VIAS:
+            raise RulesError(f"{where}: via must be one of {', '.join(sorted(VIAS))}")
+        return Rule(
+            action,
+            self.platform,
+            hosts or self.hosts,
+            form=self._form(action, row, where),
+            parts=self.data.get("part", {}),
+            convert=self.data.get("convert", {}),
+            **{key: value for key, value in row.items() if key not in ("host", "form")},
+        )
+
+    def _form(self, action: str, row: Mapping[str, Any], where: str) -> _Form | None:
+        """The form of the account that the rule names; None when it leads on or rejects."""
+        leads_on = "target" in row or "to" in row or "(?P<target>" in row.get("find", "")
+        if action in ("unwrap", "reject") or leads_on:
+            return None
+        form = self.forms.get(row.get("form", "account"))
+        if form is None:
+            known = ", ".join(self.forms)
+            raise RulesError(f"{where}: no such form; write one of [{self.where}.form]: {known}")
+        return form
+
+
+def _refuse_unknown(row: Mapping[str, Any], known: Set[str], where: str) -> None:
+    if unknown := sorted(set(row) - known):
+        raise RulesError(
+            f"{where}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
 
 
 class Rules:
@@ -490,6 +544,7 @@ class Rules:
         self._host_words: list[tuple[re.Pattern[str], _Router]] = []
         self._hash_routes: dict[str | None, re.Pattern[str]] = {}
         self._reserved: dict[str | None, frozenset[str]] = {}
+        self._homes: dict[str | None, str] = {}
         self._bare: dict[str, list[tuple[re.Pattern[str], str]]] = {}
         self.reasons: dict[str, str] = data["reasons"]
         self.rules: list[Rule] = []
@@ -498,6 +553,7 @@ class Rules:
         self.platforms = tuple(self._platform(*item) for item in data["platform"].items())
         self.published = tuple(p.id for p in self.platforms if p.published)
         self._place = lru_cache(maxsize=_HOSTS_REMEMBERED)(self._find_place)
+        self._words = lru_cache(maxsize=None)(self._own_words)
 
     # Reading the file
 
@@ -513,66 +569,37 @@ class Rules:
             renamed=table.get("renamed"),
         )
 
-    def _read(self, name: str, platform: str | None, table: Mapping[str, Any]) -> None:
-        """Take in one `[platform.…]` or `[service.…]` table."""
-        fields = _TABLE_FIELDS | (_PLATFORM_FIELDS if platform else set())
-        self._refuse_unknown(table, fields, name)
-        hosts = self._expanded(table.get("hosts", []))
-        subdomains = "|".join(table.get("subdomains", [])).replace("{locale}", self._locale)
-        for host in hosts:
-            self._router(host, platform).subdomains = re.compile(subdomains)
-        self._owned |= dict.fromkeys(self._expanded(table.get("owns", [])), platform)
-        self._reserved[name] = frozenset(table.get("reserved", []))
-        if "hash_route" in table:
-            self._hash_routes[platform] = re.compile(table["hash_route"])
-        if "host_words" in table:
-            words = re.compile(table["host_words"])
-            self._host_words.append((words, self._routers[hosts[0]]))
+    def _read(self, name: str, platform: str | None, data: Mapping[str, Any]) -> None:
+        """Take in one table: its hosts, what is said of them, and its rules."""
+        where = f"{self._source}, {name}"
+        _refuse_unknown(data, _PLATFORM_FIELDS if platform else _TABLE_FIELDS, where)
+        hosts = self._expanded(data.get("hosts", []))
+        self._read_hosts(platform, hosts, data)
+        self._reserved[platform] = frozenset(data.get("reserved", "").split())
         forms = {
             key: _Form(name, f["kind"], f["handle"], f["url"], f.get("compare", "fold"))
-            for key, f in table.get("form", {}).items()
+            for key, f in data.get("form", {}).items()
         }
+        table = _Table(where, platform, hosts, forms, data)
         for action in _ACTIONS:
-            for row in table.get(action, []):
-                where = f"{self._source}, {name}, {action} {row.get('path', '**')!r}"
-                self._add(self._rule(where, action, platform, row, table, hosts, forms))
+            for row in data.get(action, []):
+                host = row.get("host", [])
+                own = self._expanded([host] if isinstance(host, str) else host)
+                self._add(table.rule(action, row, own))
 
-    def _rule(
-        self,
-        where: str,
-        action: str,
-        platform: str | None,
-        row: Mapping[str, Any],
-        table: Mapping[str, Any],
-        hosts: tuple[str, ...],
-        forms: Mapping[str, _Form],
-    ) -> Rule:
-        self._refuse_unknown(row, _RULE_FIELDS, where)
-        if "example" not in row:
-            raise RulesError(f"{where}: no example; write the plainest URL that it decides")
-        if action == "reject" and row.get("reason") not in self.reasons:
-            raise RulesError(f"{where}: reason {row.get('reason')!r} is not among [reasons]")
-        if action == "derive" and row.get("via") not in VIAS:
-            raise RulesError(f"{where}: via must be one of {', '.join(sorted(VIAS))}")
-        names_account = action == "accept" or (action == "derive" and not _leads_on(row))
-        form = forms.get(row.get("form", "account")) if names_account else None
-        if names_account and form is None:
-            raise RulesError(f"{where}: no such form; [{platform}.form] has {', '.join(forms)}")
-        own = row.get("host", [])
-        own = self._expanded([own] if isinstance(own, str) else own) or hosts
-        return Rule(
-            action,
-            platform,
-            own,
-            form=form,
-            parts=table.get("part", {}),
-            convert=table.get("convert", {}),
-            **{key: value for key, value in row.items() if key not in ("host", "form")},
-        )
-
-    def _refuse_unknown(self, row: Mapping[str, Any], known: set[str], where: str) -> None:
-        if unknown := sorted(set(row) - known):
-            raise RulesError(f"{where}: unknown field {unknown[0]!r}; known: {sorted(known)}")
+    def _read_hosts(
+        self, platform: str | None, hosts: tuple[str, ...], data: Mapping[str, Any]
+    ) -> None:
+        subdomains = "|".join(data.get("subdomains", [])).replace("{locale}", self._locale)
+        for host in hosts:
+            self._router(host, platform).subdomains = re.compile(subdomains)
+        if platform and hosts:
+            self._homes[platform] = hosts[0]
+        self._owned |= dict.fromkeys(self._expanded(data.get("owns", [])), platform)
+        if "hash_route" in data:
+            self._hash_routes[platform] = re.compile(data["hash_route"])
+        if "host_words" in data:
+            self._host_words.append((re.compile(data["host_words"]), self._routers[hosts[0]]))
 
     def _expanded(self, hosts: Iterable[str]) -> tuple[str, ...]:
         return tuple(
@@ -591,6 +618,11 @@ class Rules:
         return self._routers.setdefault(host, _Router(owner))
 
     def _add(self, rule: Rule) -> None:
+        if rule.action == "reject" and rule.reason not in self.reasons:
+            raise RulesError(
+                f"{self._source}, reject {rule.path!r} ({rule.example}): "
+                f"reason {rule.reason!r} is not among [reasons]; describe it there"
+            )
         self.rules.append(rule)
         for host in rule.hosts:
             self._router(host, rule.platform).rules.append(rule)
@@ -693,13 +725,13 @@ class Rules:
         first = path.partition("/")[0].lower()
         for rule in router.by_word.get(first) or router.general:
             parts = rule.match(link, path)
-            if parts is None or (rule.guarded in parts and self._is_taken(rule, parts, router)):
+            if parts is None or self._is_taken(rule, parts):
                 continue
             if outcome := self._outcome(rule, parts, link, depth):
                 return outcome
         if nested := _NESTED.search(link.path):
             return self._first_of_two(link, nested.start(), depth)
-        return Rejected(self._why_none(first, path, router), router.owner), None
+        return Rejected(self._why_none(first, path, router.owner), router.owner), None
 
     def _first_of_two(
         self, link: _Link, start: int, depth: int
@@ -711,13 +743,18 @@ class Rules:
             return outcome
         return self._read_url(f"{after}?{link.query}", depth + 1)
 
-    def _is_taken(self, rule: Rule, parts: Mapping[str, str], router: _Router) -> bool:
-        """Whether the name at the root is one of the network's own words, or a file."""
-        name = parts[rule.guarded or ""].casefold()
-        return self._is_word(name, rule.platform, router) or bool(self._file.fullmatch(name))
+    def _is_taken(self, rule: Rule, parts: Mapping[str, str]) -> bool:
+        """Whether the name at the root is one of the network's own words, a file or a host."""
+        name = parts.get(rule.guarded or "", "").casefold()
+        if name in self._words(rule.platform):
+            return True
+        return "." in name and bool(self._file.fullmatch(name) or self._listed(name))
 
-    def _is_word(self, name: str, platform: str | None, router: _Router) -> bool:
-        return name in router.by_word or name in self._reserved.get(platform, ())
+    def _own_words(self, platform: str | None) -> frozenset[str]:
+        """Words that a network reserves, and those that open its own paths."""
+        home = self._homes.get(platform)
+        opening = self._routers[home].by_word if home else ()
+        return self._reserved.get(platform, frozenset()) | frozenset(opening) - {""}
 
     def _outcome(
         self, rule: Rule, parts: Mapping[str, str], link: _Link, depth: int
@@ -738,10 +775,10 @@ class Rules:
             return replace(result, via=rule.via), rule
         return None
 
-    def _why_none(self, first: str, path: str, router: _Router) -> str:
+    def _why_none(self, first: str, path: str, owner: str | None) -> str:
         if not path:
             return "home_page"
-        if self._is_word(first, router.owner, router):
+        if first in self._words(owner):
             return "reserved"
         if self._file.fullmatch(first):
             return "file"
@@ -751,10 +788,6 @@ class Rules:
 def _without_www(host: str) -> str:
     match = _WWW.match(host)
     return host[match.end() :] if match else host
-
-
-def _leads_on(row: Mapping[str, Any]) -> bool:
-    return "target" in row or "to" in row or "(?P<target>" in row.get("find", "")
 
 
 def _parents(host: str) -> Iterator[str]:

@@ -27,12 +27,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schema
-from pipeline.platforms import load_rules
+from pipeline.platforms import default_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeline.schema import Column, Table
+
+    Ranks = np.ndarray[Any, np.dtype[np.int64]]
 
 PACKAGE, RUN, REPORT = "datapackage.json", "run.json", "report.md"
 # For people and hubs, in both formats; the rest is for programs, in Parquet alone.
@@ -48,6 +50,7 @@ PARQUET_ONLY = (
 NAMES = (*BOTH, *PARQUET_ONLY)
 SORTED_BY = {
     "directory": ("sort_name", "council_id"),
+    "accounts": ("council_id", "platform", "handle", "account_id"),
     "observations": tuple(schema.TABLES["observations"].names),
     "versions": ("released",),
 }
@@ -97,7 +100,7 @@ def spec(name: str, networks: Sequence[str] | None = None) -> Table:
 @cache
 def _published() -> tuple[str, ...]:
     """The networks that have a column in the directory; the rules are read once."""
-    return load_rules().published
+    return default_rules().published
 
 
 # --- Arrow and pandas ------------------------------------------------------------------------
@@ -133,21 +136,33 @@ def in_order(rows: pa.Table, table: Table) -> pa.Table:
     keys = SORTED_BY.get(table.name, table.key)
     if rows.num_rows < 2:
         return rows
-    order = np.lexsort([_ranks(rows[name]) for name in reversed(keys)])
+    order = np.lexsort(_packed([_ranks(rows[name]) for name in keys])[::-1])
     if np.array_equal(order, np.arange(rows.num_rows)):
         return rows
     return rows.take(pa.array(order))
 
 
-def _ranks(cells: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """For each cell the place of its value among the distinct ones; sorts texts only once each."""
+def _ranks(cells: pa.ChunkedArray) -> tuple[Ranks, int]:
+    """For each cell the place of its value among the distinct ones, and how many these are."""
     coded = pc.dictionary_encode(cells.combine_chunks(), null_encoding="encode")
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
     places = pc.array_sort_indices(coded.dictionary).to_numpy()
     rank = np.empty(len(places), dtype=np.int64)
     rank[places] = np.arange(len(places))
-    ranks: np.ndarray[Any, np.dtype[np.int64]] = rank[coded.indices.to_numpy()]
-    return ranks
+    return rank[coded.indices.to_numpy()], len(places)
+
+
+def _packed(keys: list[tuple[Ranks, int]]) -> list[Ranks]:
+    """Keys that sort as the given ones do, as many in one number as go in: fewer sort faster."""
+    packed, room = [keys[0][0]], keys[0][1]
+    for ranks, size in keys[1:]:
+        if room * size < np.iinfo(np.int64).max:
+            packed[-1] = packed[-1] * size + ranks
+            room *= size
+        else:
+            packed.append(ranks)
+            room = size
+    return packed
 
 
 # --- Files -----------------------------------------------------------------------------------
@@ -156,7 +171,7 @@ def _ranks(cells: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
 def parquet_bytes(rows: pa.Table) -> bytes:
     """The table as Parquet: zstd, typed, described; nothing in it says when or where."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd", compression_level=6, row_group_size=ROW_GROUP)
+    pq.write_table(rows, buffer, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
     return buffer.getvalue()
 
 

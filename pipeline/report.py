@@ -170,7 +170,9 @@ def _unknown(rejections: pd.DataFrame) -> str:
     counts = unknown.groupby(domain)["council_id"].nunique()
     often = counts[counts >= MANY_COUNCILS].sort_values(ascending=False, kind="stable")
     lines = [f"`{host}`: {count} councils" for host, count in often.head(LONGEST_LIST).items()]
-    return _list("Hosts that no rule knows, by councils that link them", lines)
+    return _list(
+        "Hosts that no rule knows, and several councils link: is a network among them?", lines
+    )
 
 
 def _largest(fetches: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from pipeline.likeness import likeness, name_forms, plain_text
+from pipeline.likeness import likeness, place_words, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +45,8 @@ READ = ("ok", "not_modified", "truncated")
 PAGES = ("home", "follow")
 # Which words win when several name a service; the page's address counts only by itself.
 FROM_LABEL, FROM_HEADING, FROM_SENTENCE = 0, 1, 2
+
+FULL_TITLE = frozenset(["council", "cyngor", "comhairle", "borough"])
 
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 
@@ -115,9 +117,10 @@ def load_vocabulary() -> Vocabulary:
         sorted((w for words in notices["networks"].values() for w in words), key=len, reverse=True)
     )
     words = {name: _any_of(entry["patterns"]) for name, entry in raw["words"].items()}
-    words["service"] = rf"\b(?:{'|'.join(word for s in services for word in s['words'])})\b"
-    # The columnwise engine knows no lookahead; without it the pattern only lets more through.
-    words["stranger"] = re.sub(r"\(\?!.*?\)", "", _any_of([s["pattern"] for s in strangers]))
+    named = rf"\b(?:{'|'.join(word for s in services for word in s['words'])})\b"
+    words["service"] = _without_lookahead(named)
+    words["office"] = words["office"].replace("{service}", words["service"])
+    words["stranger"] = _without_lookahead(_any_of([s["pattern"] for s in strangers]))
     words["notice"] = _any_of([n["pattern"] for n in notices["notice"]]).replace(
         "{network}", f"(?:{network})"
     )
@@ -137,6 +140,11 @@ def load_vocabulary() -> Vocabulary:
         unless=_notice_pattern(_any_of([u["pattern"] for u in notices["unless"]]), network),
         networks=names,
     )
+
+
+def _without_lookahead(pattern: str) -> str:
+    """For the columnwise engine, which knows none; the pattern then only lets more through."""
+    return re.sub(r"\(\?!.*?\)", "", pattern)
 
 
 def _notice_pattern(pattern: str, network: str) -> re.Pattern[str]:
@@ -262,7 +270,9 @@ def collect(
     accounts = accounts.join(_service_by_words(seen, accounts))
     accounts = _with_likeness(accounts, register, vocabulary)
     accounts["on_social_page"] |= _on_listing_page(seen, accounts, vocabulary)
+    accounts["agreed"] = _agreed(accounts)
     accounts["named"] = _named(seen, accounts, register, vocabulary)
+    accounts = accounts.join(_told(seen, accounts, register, vocabulary))
     accounts["other_councils"] = _other_councils(accounts, register)
     accounts["siblings"] = _siblings(accounts)
     return accounts.join(_notices(seen, accounts, vocabulary))
@@ -312,9 +322,13 @@ def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
     facts["declared"] = seen["mechanism"].isin(DECLARING)
     facts["direct"] = ~seen["via"].isin((*DERIVED, *INDIRECT))
     facts["derived"] = seen["via"].isin(DERIVED)
-    facts["page_service"] = by_unique(seen["page_url"], service_of_address(vocabulary))
+    # What is said around an embedded player is said of what it plays.
+    player = seen["mechanism"].eq("iframe") & seen["kind"].eq("channel")
+    address = by_unique(seen["page_url"], service_of_address(vocabulary))
+    facts["page_service"] = address.mask(player, None)
     for text in TEXTS:
-        facts[f"{text}_service"] = by_unique(seen[text], service, words["service"])
+        told = by_unique(seen[text], service, words["service"])
+        facts[f"{text}_service"] = told.mask(player, None)
     listed = says(seen["page_url"], words["social_path"]) | says(heading, words["social_heading"])
     facts["listed"] = listed & seen["region"].isin(("main", "aside"))
     facts["follow"] = says(label, words["follow"]) | says(heading, words["follow"])
@@ -323,6 +337,8 @@ def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
         | says(heading, words["credit"])
         | says(sentence, words["credit"])
     )
+    facts["disowned"] = says(label, words["disowned"]) | says(sentence, words["disowned"])
+    facts["office"] = says(label, words["office"]) | says(sentence, words["office"])
     facts["person"] = says(label, words["person"])
     facts["welsh"] = says(label, words["welsh"]) | says(seen["language"], "^cy")
     facts["tongue"] = seen["language"].notna()
@@ -373,11 +389,14 @@ def _sums(seen: pd.DataFrame, size: int) -> pd.DataFrame:
     sums["in_chrome"] = any_of(seen["chrome"] & ~seen["derived"])
     sums["in_text"] = any_of(~seen["chrome"] & ~seen["declared"])
     sums["declared"] = any_of(seen["declared"])
-    sums["on_social_page"] = any_of(seen["listed"] & ~seen["credit"] & ~seen["derived"])
+    foreign = seen["credit"] | seen["disowned"]
+    sums["on_social_page"] = any_of(seen["listed"] & ~foreign & ~seen["derived"])
     sums["direct"] = any_of(seen["direct"])
     sums["linked"] = any_of(~seen["derived"])
     sums["follow"] = any_of(seen["follow"])
-    sums["credit"] = any_of(seen["credit"])
+    sums["credit"] = any_of(foreign)
+    sums["disowned"] = any_of(seen["disowned"])
+    sums["office"] = any_of(seen["office"])
     sums["person"] = any_of(seen["person"])
     # Welsh where every observation whose language is known is Welsh.
     sums["welsh"] = any_of(seen["welsh"]) & ~any_of(seen["tongue"] & ~seen["welsh"])
@@ -463,20 +482,134 @@ def _on_listing_page(seen: pd.DataFrame, accounts: pd.DataFrame, vocabulary: Voc
     return on_list
 
 
+def _agreed(accounts: pd.DataFrame) -> Flags:
+    """Whether handle, words and address name one service, two of them at least.
+
+    A readable handle must share something with the council's name: pages on fostering link the
+    fostering charities, too.
+    """
+    handle, words, address = (
+        accounts[f"service_{source}"] for source in ("handle", "words", "address")
+    )
+    same = handle.eq(words) | handle.eq(address) | words.eq(address)
+    agreed: Flags = (same & accounts["name_likeness"].ne(0)).to_numpy(dtype=bool)
+    return agreed
+
+
 def _named(
     seen: pd.DataFrame, accounts: pd.DataFrame, register: pd.DataFrame, vocabulary: Vocabulary
 ) -> pd.Series:
-    """Whether a label of the account names the council, by its place name."""
+    """Whether a label of the account names the council: its place, and council or service words.
+
+    'Moor Council on X', 'Moor Libraries' and 'Moor on Facebook' do; 'Moor Rovers' does not.
+    """
     places = {
-        council: next(name_forms(name, vocabulary.raw["names"]))[0]
+        council: " ".join(place_words(name, vocabulary.raw["names"]))
         for council, name in zip(register["council_id"], register["name"], strict=True)
     }
-    pairs = seen[["code", "council_id", "label"]].dropna(subset=["label"]).drop_duplicates()
+    pairs = seen[["code", "council_id", "label", "label_service"]].dropna(subset=["label"])
+    pairs = pairs.drop_duplicates()
     names = pairs["council_id"].astype("str").map(places).fillna("-")
-    labels = by_unique(pairs["label"], lambda text: plain_text(text).replace(" ", ""))
-    hit = [name in label for name, label in zip(names, labels, strict=True)]
-    codes = set(pairs.loc[hit, "code"])
-    return pd.Series(accounts.index.isin(codes), index=accounts.index)
+    labels = by_unique(pairs["label"], plain_text)
+    rest = pd.Series(
+        [
+            f" {text} ".replace(f" {name} ", " ", 1) if f" {name} " in f" {text} " else None
+            for name, text in zip(names, labels, strict=True)
+        ],
+        index=pairs.index,
+        dtype="str",
+    )
+    plain = by_unique(rest, _is_plain(vocabulary)).eq(True)
+    hit = rest.notna() & (pairs["label_service"].notna() | plain)
+    return pd.Series(accounts.index.isin(pairs.loc[hit, "code"]), index=accounts.index)
+
+
+def _is_plain(vocabulary: Vocabulary) -> Callable[[str], bool]:
+    """Whether a text has only words that a council's own link may have beside its name."""
+    raw = vocabulary.raw
+    networks = {word for name in vocabulary.networks for word in plain_text(name).split()}
+    known = {
+        *networks,
+        *raw["names"]["types"],
+        *raw["names"]["small"],
+        *raw["handle"]["strong"],
+        *raw["handle"]["plain"],
+        *raw["label"]["words"],
+    }
+    return lambda text: known.issuperset(text.split())
+
+
+def _told(
+    seen: pd.DataFrame, accounts: pd.DataFrame, register: pd.DataFrame, vocabulary: Vocabulary
+) -> pd.DataFrame:
+    """Which council the words name in full: told_own, and told, the id of another one.
+
+    The label counts wherever it stands; the heading above a link in the text counts for an account
+    whose labels name no council.
+    """
+    titles = council_titles(register, vocabulary)
+    title = council_title(titles)
+    rows = [seen[["code", "council_id", "label"]].rename(columns={"label": "text"})]
+    text = seen.loc[~seen["chrome"] & ~seen["declared"], ["code", "council_id", "heading"]]
+    rows.append(text.rename(columns={"heading": "text"}))
+    said = pd.concat([part.assign(source=i) for i, part in enumerate(rows)])
+    said["title"] = by_unique(said["text"], title, vocabulary.words["council"])
+    said = said.dropna(subset=["title"])[["code", "council_id", "source", "title"]]
+    said = said.drop_duplicates().astype({"council_id": "str", "title": "str"})
+    said = said[said["source"] == said.groupby("code")["source"].transform("min")]
+    said["own"] = pd.MultiIndex.from_frame(said[["council_id", "title"]]).isin(
+        pd.MultiIndex.from_frame(titles[["council_id", "title"]])
+    )
+    first = titles.drop_duplicates("title").set_index("title")["council_id"]
+    said["told"] = said["title"].map(first)
+    own = said.loc[said["own"], "code"]
+    others = said[~said["code"].isin(own)].sort_values(["code", "told"]).drop_duplicates("code")
+    result = pd.DataFrame({"told_own": accounts.index.isin(own)}, index=accounts.index)
+    result["told"] = others.set_index("code")["told"].reindex(accounts.index).astype("object")
+    return result
+
+
+def council_titles(register: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Every council's name as pages write it in full: council_id and title, current ones first.
+
+    A council also answers to the title of one that it replaced under the same place name.
+    """
+    rules = vocabulary.raw["names"]
+    order = register.assign(ended=register["status"].eq("abolished")).sort_values(
+        ["ended", "council_id"]
+    )
+    rows, places = [], {}
+    for council, name, others in zip(
+        order["council_id"], order["name"], order["names_other"], strict=True
+    ):
+        places[council] = " ".join(place_words(name, rules))
+        full = [name, *(other for other in others if set(plain_text(other).split()) & FULL_TITLE)]
+        rows += [(council, plain_text(text)) for text in [*full, f"{places[council]} council"]]
+    heirs = [
+        (new, title)
+        for new, old in successions(register)
+        for council, title in rows
+        if council == old and places.get(new) == places.get(old)
+    ]
+    return pd.DataFrame(rows + heirs, columns=["council_id", "title"]).drop_duplicates()
+
+
+def successions(register: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs (council_id of the successor, council_id of the council that it replaced)."""
+    pairs = register[["council_id", "replaced_by"]].explode("replaced_by").dropna()
+    return list(zip(pairs["replaced_by"], pairs["council_id"], strict=True))
+
+
+def council_title(titles: pd.DataFrame) -> Callable[[str], str | None]:
+    """The first council's title that a text has, the longest of those that begin there."""
+    known = sorted(set(titles["title"]), key=lambda title: (-len(title), title))
+    pattern = re.compile(rf"\b(?:{'|'.join(known)})\b")
+
+    def title(text: str) -> str | None:
+        found = pattern.search(plain_text(text))
+        return found[0] if found else None
+
+    return title
 
 
 def _other_councils(accounts: pd.DataFrame, register: pd.DataFrame) -> pd.Series:

@@ -35,6 +35,10 @@ _FORMATTING_TAGS = re.compile(
     rb"\b[^>]*>",
     re.IGNORECASE,
 )
+# libxml2 compares each attribute of a tag with all before it: 300,000 take it ten minutes.
+_ATTRIBUTE = rb"""[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+"""
+_CROWDED_TAG = re.compile(rb"<([A-Za-z][^\s/>]*+)(?:%s){128}" % _ATTRIBUTE)
+_SMALL = 32_768  # bytes, within which no tag is crowded enough to matter
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 _CONTAINERS = frozenset({"noscript", "template"})
 _PARSER = etree.HTMLParser(
@@ -106,6 +110,8 @@ def _declared(body: bytes, content_type: str | None) -> str:
 
 def parse(body: bytes) -> etree._Element:
     """The tree of a page in UTF-8; an empty `html` element where there is nothing to parse."""
+    if len(body) > _SMALL:
+        body = _CROWDED_TAG.sub(rb"<\1>", body)
     root = _parse(body)
     if _is_cut(root):
         root = _parse(_FORMATTING_TAGS.sub(b" ", body))

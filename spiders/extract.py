@@ -28,6 +28,10 @@ _TITLE = re.compile(rb"(?is)<title[^>]*>(.{0,300}?)</title")
 _HTML = re.compile(r"(?i)^\s*(?:text/html|application/xhtml\+xml)")
 _TEXT = re.compile(r"(?i)^\s*(?:text/|application/(?:.*\+)?xml|application/(?:x-)?gzip)")
 _HEAD_BYTES = 20_000  # a title stands within these
+# A tree takes some fifty times the bytes of its page; the largest honest pages have a tenth of it.
+PAGE_BYTES = 2_000_000
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]|^%PDF-")  # WHATWG MIME Sniffing, 3
+_BEFORE_MARKUP = b"\x00\xff\xfe\xef\xbb\xbf \t\r\n\f"  # byte order marks and white space
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ def is_text(answer: Answer) -> bool:
     """Whether the body can be a page: by its declared type, else by its first bytes."""
     declared = answer.headers.get("content-type", "")
     start = answer.body[:1024]
-    if b"\x00" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    # Markup is markup whatever stray bytes stand in it, UTF-16 among them.
+    if not start.translate(None, _BEFORE_MARKUP).startswith(b"<") and _BINARY.search(start):
         return False
     if _HTML.match(declared):
         return True
@@ -141,17 +146,22 @@ def is_text(answer: Answer) -> bool:
 def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fetch, Page | None]:
     """The record of one answer with its observations, and its page where it could be read.
 
-    `known` are the links that the council's home page carries already: what is found again is
-    recorded, but not read for the words around it.
+    `known` are the links that the council's home page carries already: what is found again outside
+    the text is recorded, but not read for the words around it.
     """
     fetch = asked.fetch(name_outcome(answer))
     fetch.final_url = answer.url
     fetch.status = answer.status
     fetch.bytes = len(answer.body)
     fetch.sha256 = hashlib.sha256(answer.body).hexdigest()
+    if fetch.outcome == "ok" and not answer.body.strip():
+        fetch.outcome = "not_html"  # nothing at all is no page without links
     if fetch.outcome not in {"ok", "truncated"}:
         return fetch, None
-    page = observe(answer.body, answer.url, answer.headers.get("content-type"), known)
+    if len(answer.body) > PAGE_BYTES:
+        fetch.outcome = "truncated"  # by us: what stands beyond is not read
+    body = answer.body[:PAGE_BYTES]
+    page = observe(body, answer.url, answer.headers.get("content-type"), known)
     fetch.observations = page.observations
     if not page.observations and not page.refresh and page.is_empty_shell:
         fetch.outcome = "needs_browser"

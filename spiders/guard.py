@@ -47,9 +47,10 @@ from scrapy.utils.misc import load_object
 from scrapy.utils.ssl import _make_ssl_context
 
 from spiders import robots
+from spiders.decoding import DecodedTooLargeError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from scrapy import Spider
     from scrapy.crawler import Crawler
@@ -197,6 +198,9 @@ class GuardedResolver(AbstractResolver):
 class GuardedDownloadHandler(AiohttpDownloadHandler):
     """Scrapy's aiohttp handler, with addresses checked where the connection is made.
 
+    Many small bodies come at once, but only LARGE_BODIES of those beyond LARGE_BODY_BYTES: what the
+    sites of a whole crawl may send together is bounded, not only what each may.
+
     It also notes when an answer came, and starts the delay to the next request then: counted from
     the question, a slow connection would bring two questions closer together than promised.
     """
@@ -220,7 +224,7 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
                 resolver=GuardedResolver(inner, self._policy, settings.getfloat("DNS_TIMEOUT")),
                 socket_factory=self._socket,
                 limit=0,  # the downloader's slots keep count
-                ttl_dns_cache=300,
+                ttl_dns_cache=settings.getint("DNS_CACHE_SECONDS"),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -231,6 +235,10 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
+        self._large_bytes = settings.getint("LARGE_BODY_BYTES")
+        self._large = asyncio.Semaphore(settings.getint("LARGE_BODIES"))
+        self._holding: set[_ClientResponse] = set()
+
         # aiohttp would ask again at once on a dropped connection; PatientRetries waits.
         self._session._retry_connection = False
 
@@ -240,6 +248,25 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
         if not self._policy.allows(address[0], address[1]):
             raise AddressRefusedError(f"{address[0]} is not a public address")
         return socket.socket(family, kind, protocol)
+
+    async def _iter_body_chunks(  # type: ignore[override]  # the parent's needs no self
+        self, response: _ClientResponse
+    ) -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in response.content.iter_any():
+            received += len(chunk)
+            if received > self._large_bytes and response not in self._holding:
+                await self._large.acquire()
+                self._holding.add(response)
+            yield chunk
+
+    async def _read_response(self, response: _ClientResponse, request: Request) -> Response:
+        try:
+            return await super()._read_response(response, request)
+        finally:
+            if response in self._holding:
+                self._holding.remove(response)
+                self._large.release()
 
     async def download_request(self, request: Request) -> Response:
         """Download, and note in meta when the answer or the failure came."""
@@ -488,10 +515,14 @@ class PatientRetries(RetryMiddleware):
         self._clock: Callable[[], float] = settings["CLOCK"] or time.time
         self._replay = bool(settings["WARC_REPLAY"])
 
-    async def process_response(  # type: ignore[override]  # Scrapy awaits what is a coroutine
+    async def process_request(self, request: Request) -> None:
+        """Hold a request that is made again until its wait is over."""
+        await asyncio.sleep(request.meta.pop("wait", 0))
+
+    def process_response(
         self, request: Request, response: Response, _spider: Spider | None = None
     ) -> Request | Response:
-        """The response, or the request again after the wait that the server asks for."""
+        """The response, or the request to be made again after the wait that the server asks for."""
         if response.status not in self.retry_http_codes or self._spent(request):
             return response
         after = response.headers.get(b"Retry-After")
@@ -499,28 +530,31 @@ class PatientRetries(RetryMiddleware):
         if wanted is not None and wanted > self._limit:
             self.crawler.stats.inc_value("retry/asked_too_long_a_wait")
             return response
-        await self._wait(request, wanted)
-        return self._retry(request, f"status {response.status}") or response
+        return self._later(request, wanted, f"status {response.status}") or response
 
-    async def process_exception(  # type: ignore[override]  # Scrapy awaits what is a coroutine
+    def process_exception(
         self, request: Request, exception: Exception, _spider: Spider | None = None
     ) -> Request | Response | None:
         """The request again, after a wait, when the failure may pass."""
         if outcome_of(exception) not in _PASSING or self._spent(request):
             return None
-        await self._wait(request, None)
-        return self._retry(request, exception)
+        return self._later(request, None, exception)
 
     def _spent(self, request: Request) -> bool:
         return bool(request.meta.get("retry_times", 0) >= self.max_retry_times)
 
-    async def _wait(self, request: Request, wanted: float | None) -> None:
-        if self._replay:
-            return
-        times = request.meta.get("retry_times", 0)
-        jitter = zlib.crc32(request.url.encode()) / 2**32  # spread by site, the same each time
-        grown = self._backoff * 2**times * (1 + jitter / 2)
-        await asyncio.sleep(max(wanted, self._backoff * jitter) if wanted is not None else grown)
+    def _later(
+        self, request: Request, wanted: float | None, reason: str | Exception
+    ) -> Request | None:
+        """The request to be made again, with its wait: the answer's memory is free meanwhile."""
+        again = self._retry(request, reason)
+        if again is not None and not self._replay:
+            times = request.meta.get("retry_times", 0)
+            jitter = zlib.crc32(request.url.encode()) / 2**32  # spread by site, the same each time
+            grown = self._backoff * 2**times * (1 + jitter / 2)
+            least = self._backoff * jitter
+            again.meta["wait"] = grown if wanted is None else max(wanted, least)
+        return again
 
 
 _PASSING = frozenset({"dns", "refused", "timeout"})
@@ -541,44 +575,48 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 class BoundedDecoding(HttpCompressionMiddleware):
-    """Decodes bodies within DOWNLOAD_MAXSIZE; says which are bombs and which are broken."""
+    """Decodes bodies within DOWNLOAD_MAXSIZE; says which are bombs and which are broken.
+
+    Each waits until what was decoded before it is read: small answers of many sites may each stand
+    for a large page, and together for more than there is memory.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler=crawler)
+        self._crawler = crawler
         self._deepest = crawler.settings.getint("CONTENT_ENCODINGS")
+        self._limit = crawler.settings.getint("DOWNLOAD_MAXSIZE")
+        self._turn = asyncio.Lock()
 
-    def process_response(
+    async def process_response(  # type: ignore[override]  # Scrapy awaits what is a coroutine
         self, request: Request, response: Response, _spider: Spider | None = None
-    ) -> Request | Response:
+    ) -> Response:
         """The response with its body decoded; flagged `dataloss` where that was not whole."""
-        encodings = b",".join(response.headers.getlist("Content-Encoding")).split(b",")
+        named = b",".join(response.headers.getlist("Content-Encoding")).decode("latin-1")
+        encodings = tuple(name.strip().lower() for name in named.split(",") if name.strip())
         if len(encodings) > self._deepest:
             raise Declined("too_large", response.url, response.status)
-        broken = encodings[-1].strip() in {b"gzip", b"x-gzip"} and not response.body.startswith(
-            b"\x1f\x8b"
-        )
-        if broken and response.body:  # declared as gzip and sent plain: read as it is
-            del response.headers["Content-Encoding"]
+        if not encodings or not response.body or request.method == "HEAD":
             return response
+        scraper: Any = self._crawler.engine.scraper
+        async with self._turn:
+            while scraper.slot.needs_backout():
+                await asyncio.sleep(_LOOK_AGAIN)
+            return self._decoded(response, encodings)
+
+    def _decoded(self, response: Response, encodings: tuple[str, ...]) -> Response:
         try:
-            decoded = super().process_response(request, response)
-        except IgnoreRequest as error:
+            decoded = decode(response.body, encodings, self._limit)
+        except DecodedTooLargeError as error:
             raise Declined("too_large", response.url, response.status) from error
-        except Exception as error:  # each codec raises errors of its own
-            logger.info("Cannot decode %(url)s: %(error)s", {"url": response.url, "error": error})
-            self._count("guard/broken_encoding")
-            return response.replace(body=b"", flags=[*response.flags, "dataloss"])
-        if isinstance(decoded, Response) and _cut_gzip(encodings, response.body, decoded.body):
-            return decoded.replace(flags=[*decoded.flags, "dataloss"])
-        return decoded
-
-    def _count(self, name: str) -> None:
-        if self.stats:
-            self.stats.inc_value(name)
+        headers = response.headers.copy()
+        headers["Content-Encoding"] = [", ".join(decoded.unknown)] if decoded.unknown else []
+        flags = response.flags
+        if not decoded.whole:
+            flags = [*flags, "dataloss"]
+            if self.stats:
+                self.stats.inc_value("guard/broken_encoding")
+        return response.replace(body=decoded.body, headers=headers, flags=flags)
 
 
-def _cut_gzip(encodings: list[bytes], body: bytes, decoded: bytes) -> bool:
-    """Whether a gzip body ends before its end: its last four bytes carry the decoded length."""
-    if [name.strip() for name in encodings] != [b"gzip"] or not body:
-        return False
-    return int.from_bytes(body[-4:], "little") != len(decoded) % 2**32
+_LOOK_AGAIN = 0.01  # seconds

@@ -1,8 +1,8 @@
 """What a candidate means on its page: label, heading, sentence, language (BeautifulSoup).
 
 Reading costs ten times what scanning does, so only those candidates are read that could be
-accounts and that the site's home page does not already carry. The words found here decide later
-whose account it is: without them every link of a page of forty service accounts looks alike.
+accounts and that are not just the template met again. The words found here decide later whose
+account it is: without them every link of a page of forty service accounts looks alike.
 """
 
 from __future__ import annotations
@@ -53,18 +53,21 @@ _SERIES = frozenset({"ul", "ol", "tr", "tbody", "thead", "table"})
 _TEXTS = (NavigableString, TemplateString, CData)
 _CONTAINING = frozenset({"onclick", "data_attribute", "meta"})
 _WITHOUT_WORDS = frozenset({"meta", "link_rel", "json_ld", "script"})
+_TEXT_REGIONS = frozenset({"main", "aside"})
 
 
 def observe(
     body: bytes, base_url: str, content_type: str | None = None, known: Container[str] = ()
 ) -> Page:
-    """Scan a page, and read what could be an account and stands in an href that is not `known`.
+    """Scan a page, and read what could be an account: all in its text, elsewhere what is new.
 
     `known` are hrefs, as written, that the site's home page carries. The page's observations are
     those of `scan`; those that were read have their words.
     """
     page = scan(body, base_url, content_type)
-    wanted = [o for o in page.observations if o.href not in known and _is_worth_reading(o)]
+    # A page may say of an account in every footer that nobody posts there any more.
+    new = [o for o in page.observations if o.region in _TEXT_REGIONS or o.href not in known]
+    wanted = [o for o in new if _is_worth_reading(o)]
     read(page, wanted)
     return page
 

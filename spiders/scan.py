@@ -40,6 +40,7 @@ _REFRESH = re.compile(r"^\s*[\d.]*+\s*[;,]?\s*(?:url\s*=)?\s*['\"]?\s*([^'\"\s]+
 _PLAIN_TEXTS = etree.XPath("descendant::text()", smart_strings=False)
 # Texts that know their element cost far more than plain ones: only those around a mention are made.
 _TEXTS_FROM_TO = etree.XPath("(descendant::text())[position() > $start and position() <= $end]")
+_ENDS_OF_ONCLICK = (b"lick=", b"LICK=")  # onclick, onClick, ONCLICK: no copy in lower case
 _WITH_ONCLICK = etree.XPath("descendant::*[@onclick]")
 _DECLARING = etree.XPath("descendant::*[@itemprop or @property or @rel]")
 _DATA_ATTRIBUTE = re.compile(rb"(data-[\w.-]{1,60}+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)")
@@ -75,9 +76,19 @@ class Page:
     markup: bytes = field(repr=False)
     root: etree._Element = field(repr=False)
     base_url: str
-    anchors: list[tuple[etree._Element, str]] = field(repr=False)
     standings: Standings = field(repr=False)
     text: str = field(repr=False)
+
+    @cached_property
+    def anchors(self) -> list[tuple[etree._Element, str]]:
+        """Elements that lead to a web address, with it as written, in document order."""
+        found = []
+        site = site_of(self.base_url)
+        for element in islice(self.root.iter(*_LINKING_TAGS), MOST_LINKS):
+            href = element.get(_LINKING_TAGS[str(element.tag)]) or ""
+            if target_of(href[:LONGEST_HREF], site) != "none":
+                found.append((element, href))
+        return found
 
     @cached_property
     def links(self) -> list[Link]:
@@ -154,11 +165,10 @@ class _Scanner:
     def __init__(self, markup: bytes, base_url: str) -> None:
         self.markup = markup
         self.root = parse(markup)
-        self.lowered = markup.lower()
-        self.base_url = _base_url(self.root, base_url) if b"<base" in self.lowered else base_url
+        self.base_url = _base_url(self.root, base_url)
         self.site = site_of(self.base_url)
         self.standings = Standings()
-        self.anchors: list[tuple[etree._Element, str]] = []
+        self.links = 0
         self.observations: dict[tuple[str, str, str, str | None], Observation] = {}
         self.truncated = False
         self.same_as_in_json = 0
@@ -166,9 +176,9 @@ class _Scanner:
 
     def page(self) -> Page:
         self._by_tag()
-        if b"onclick" in self.lowered:
+        if any(end in self.markup for end in _ENDS_OF_ONCLICK):
             self._onclicks()
-        if self.lowered.count(b"sameas") > self.same_as_in_json:
+        if self.markup.count(b"ameAs") > self.same_as_in_json:  # in any writing, as above
             self._declarations()
         self._data_attributes()
         self._meta_contents()
@@ -184,7 +194,6 @@ class _Scanner:
             self.markup,
             self.root,
             self.base_url,
-            self.anchors,
             self.standings,
             text,
         )
@@ -196,6 +205,9 @@ class _Scanner:
         key = (mechanism, _region(standing), href[:LONGEST_HREF], hint)
         if key not in self.observations:
             self.observations[key] = Observation(*key)
+
+    def _target(self, href: str) -> Target:
+        return target_of(href[:LONGEST_HREF], self.site)
 
     # By tag, in one iteration
 
@@ -212,21 +224,25 @@ class _Scanner:
             "frame": self._frame,
             **dict.fromkeys(elements, self._own_element),
         }
+        anchor = self._anchor
         for element in self.root.iter(*handlers):
-            handlers[str(element.tag)](element)
-        self.truncated = self.truncated or len(self.anchors) > MOST_LINKS
-        del self.anchors[MOST_LINKS:]
+            tag = element.tag
+            if tag == "a":
+                anchor(element)
+            else:
+                handlers[str(tag)](element)
+        self.truncated = self.truncated or self.links > MOST_LINKS
 
     def _anchor(self, element: etree._Element) -> None:
+        self.links += 1
         href = element.get("href")
         if href is None:
             self._anchor_without_href(element)
             return
+        if len(href) > LONGEST_HREF:
+            href = href[:LONGEST_HREF]
         target = target_of(href, self.site)
-        if target == "none":
-            return
-        self.anchors.append((element, href))
-        if target == "internal":
+        if target in _NOT_OBSERVED:
             return
         if len(self.observations) >= MOST_OBSERVATIONS:
             self.truncated = True
@@ -238,7 +254,7 @@ class _Scanner:
 
     def _anchor_without_href(self, element: etree._Element) -> None:
         href = element.get("xlink:href") or ""
-        if target_of(href, self.site) in {"network", "off_site"}:
+        if self._target(href) in {"network", "off_site"}:
             self._emit("svg", self.standings.of(element), href)
             self.standings.hold(element, "link")
         if handle := element.get("addthis:userid"):
@@ -256,7 +272,7 @@ class _Scanner:
         href = element.get("href") or ""
         if {"me", "publisher", "author"}.isdisjoint(relations):
             return
-        if target_of(href, self.site) in {"network", "off_site"}:
+        if self._target(href) in {"network", "off_site"}:
             self._emit("link_rel", _HEAD, href)
 
     def _meta(self, element: etree._Element) -> None:
@@ -280,7 +296,7 @@ class _Scanner:
         self, mechanism: str, standing: Standing, value: str, hint: str | None = None
     ) -> None:
         """A value that is a URL, or a bare handle where the markup names its network."""
-        target = target_of(value, self.site)
+        target = self._target(value)
         if target in {"network", "off_site"}:
             self._emit(mechanism, standing, value)
         elif hint and value:
@@ -301,9 +317,9 @@ class _Scanner:
             self._emit("widget", self.standings.of(element), value, hint)
 
     def _json_ld(self, element: etree._Element, text: str) -> None:
-        self.same_as_in_json += text.lower().count("sameas")
+        self.same_as_in_json += text.count("ameAs")
         for key, value in in_json_ld(text):
-            target = target_of(value, self.site)
+            target = self._target(value)
             if target == "network" or (key == "sameas" and target == "off_site"):
                 self._emit("json_ld", self.standings.of(element), value)
 
@@ -312,17 +328,15 @@ class _Scanner:
 
     def _frame(self, element: etree._Element) -> None:
         source = element.get("src") or ""
-        target = target_of(source, self.site)
-        if target == "network":
+        self.links += 1
+        if self._target(source) == "network":
             self._emit("iframe", self.standings.of(element), source)
-        elif target == "internal" and len(self.anchors) < MOST_LINKS:
-            self.anchors.append((element, source))
 
     def _own_element(self, element: etree._Element) -> None:
         row = load_places().elements[str(element.tag)]
         standing = self.standings.of(element)
         url = element.get(row["url"]) or ""
-        if target_of(url, self.site) == "network":
+        if self._target(url) == "network":
             self._emit("widget", standing, url)
         number = element.get(row["id"]) if "id" in row else None
         if number:
@@ -366,7 +380,7 @@ class _Scanner:
             return
         if places.is_no_widget(classes):
             return
-        if not value.startswith(_JSON_STARTS) and target_of(value, self.site) == "network":
+        if not value.startswith(_JSON_STARTS) and self._target(value) == "network":
             mechanism = "widget" if places.is_widget(classes) else "data_attribute"
             mechanism = "iframe" if element.tag == "iframe" else mechanism
             self._emit(mechanism, self.standings.of(element), value)
@@ -384,6 +398,8 @@ class _Scanner:
             self._emit(mechanism, standing, written.href, written.hint)
 
 
+_LINKING_TAGS = {"a": "href", "area": "href", "frame": "src", "iframe": "src"}
+_NOT_OBSERVED = frozenset({"internal", "none"})
 _HEAD = Standing("head", "")
 _LINK_HOLDERS = frozenset({"noscript", "template"})
 _DECLARING_ATTRIBUTES = (("itemprop", "microdata"), ("property", "rdfa"), ("rel", "rdfa"))

@@ -38,11 +38,18 @@ def locations(body: bytes, limit: int, max_bytes: int) -> tuple[list[str], list[
                 (sitemaps if within == "sitemap" else pages).append(element.text.strip())
                 if len(pages) + len(sitemaps) >= limit:
                     break
-            elif name in {"url", "sitemap"}:
-                element.clear()
+            _let_go(element)
     except etree.XMLSyntaxError:
         pass  # what was read before the break stands
     return pages, sitemaps
+
+
+def _let_go(element: etree._Element) -> None:
+    """Free what was read: an element's content, and the elements before it."""
+    element.clear()
+    above = element.getparent()
+    while above is not None and element.getprevious() is not None:
+        del above[0]
 
 
 def _gunzip(body: bytes, max_bytes: int) -> bytes:

@@ -17,7 +17,7 @@ from spiders.places import load_places
 
 Target = Literal["network", "off_site", "short", "internal", "none"]
 
-LONGEST_HREF = 2_048
+LONGEST_HREF = 2_048  # longer ones are cut before they come here: the answers are remembered
 
 _AUTHORITY = re.compile(r"(?:https?:)?[/\\]{2,}(?:[^/?#@\\]*@)?([^/?#:\\]+)", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!//)", re.IGNORECASE)
@@ -28,18 +28,14 @@ _EMBEDDED_HOST = re.compile(
 _PAGE_SUFFIX = re.compile(r"\.(?:aspx?|html?|php|jsp)$")
 
 
+@lru_cache(maxsize=16_384)
 def target_of(href: str, site: str) -> Target:
-    """Where a link leads from a page of `site`, a registrable domain.
+    """Where a link of at most LONGEST_HREF characters leads from a page of `site`, a domain.
 
     'network' for the hosts that pipeline/platforms.py knows, also where the scheme is missing or
     the address stands within another; 'short' for a site's own address that ends in a network's
     name; 'none' for what is no web address.
     """
-    return _target_of(href[:LONGEST_HREF], site)
-
-
-@lru_cache(maxsize=16_384)
-def _target_of(href: str, site: str) -> Target:
     text = href.strip()
     if found := _AUTHORITY.match(text):
         host = "".join(found[1].split()).lower()

@@ -176,7 +176,7 @@ FAULTS = {
     "declared_large": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), "too_large"),
     "no_http": (raw(b"SSH-2.0-x\r\n"), "refused"),
     "bad_length": (raw(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "refused"),
-    "empty": (Reply(b""), "ok"),
+    "empty": (Reply(b""), "not_html"),
 }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.build import BuildReport
 
-DOWN = {"outcome": "timeout", "status": None, "observations": []}
+DOWN: dict[str, Any] = {"outcome": "timeout", "status": None, "observations": []}
 
 
 class Weeks:

@@ -47,7 +47,8 @@ def told(
     table = changes(frame("accounts", old), frame("accounts", new), history, "1.1.0", START)
     described = spec("changes")
     assert described.faults(to_arrow(table, described)) == []
-    return table.astype("object").where(table.notna(), None).to_dict("records")
+    rows = table.astype("object").where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def only(rows: list[dict[str, Any]], *columns: str) -> tuple[Any, ...]:
@@ -199,7 +200,11 @@ def log(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def test_the_summary_counts_each_kind() -> None:
-    rows = ({}, {"account_id": "a2"}, {"account_id": "a3", "change": "removed"})
+    rows: tuple[dict[str, Any], ...] = (
+        {},
+        {"account_id": "a2"},
+        {"account_id": "a3", "change": "removed"},
+    )
     assert summary(log(*rows)) == "accounts: 2 added, 1 removed"
     assert summary(log()) == "no account changed"
 
@@ -217,7 +222,11 @@ def test_markdown_from_strangers_stays_text() -> None:
 
 
 def test_the_feed_has_an_entry_per_release_and_council() -> None:
-    rows = ({}, {"account_id": "a2"}, {"account_id": "a3", "council_id": "MIL"})
+    rows: tuple[dict[str, Any], ...] = (
+        {},
+        {"account_id": "a2"},
+        {"account_id": "a3", "council_id": "MIL"},
+    )
     feed = etree.fromstring(atom(log(*rows), register(), START))
     titles = [entry.text for entry in feed.findall("a:entry/a:title", ATOM)]
     assert titles == [

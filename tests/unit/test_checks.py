@@ -234,7 +234,8 @@ def test_one_council_more_that_fails_is_no_alarm(good: Path, tmp_path: Path) -> 
 
 def without(rows: Callable[[pd.DataFrame], Any]) -> pd.DataFrame:
     table = accounts()
-    return table[~rows(table)]
+    rest: pd.DataFrame = table[~rows(table)]
+    return rest
 
 
 def test_too_few_accounts_in_all_are_noticed(good: Path, tmp_path: Path) -> None:

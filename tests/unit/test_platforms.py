@@ -84,6 +84,8 @@ REFUSED = {
     "wide letters": ("https://\uff38.com/exampledc", "non_ascii_host"),
     "punycode": ("https://xn--fcebook-8va.com/exampledc", "unknown_host"),
     "endless host": ("https://" + "a." * 200 + "social/@news", "malformed"),
+    "host encoded without end": ("https://x%" + "25" * 1500 + "2ecom/a", "nested"),
+    "host glued without end": ("https://" + "x.comhttps://" * 300, "nested"),
     "IPv6 address": ("https://[::1]/exampledc", "malformed"),
     "IPv4 address": ("https://192.0.2.1/exampledc", "unknown_host"),
     "network in a stranger's query": ("https://evil.example/?u=https://x.com/acme", "unknown_host"),

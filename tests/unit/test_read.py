@@ -196,9 +196,14 @@ def test_twins_have_their_own_languages() -> None:
 # --- Which are read -----------------------------------------------------------------------------
 
 
-def test_known_hrefs_are_not_read() -> None:
-    page = observe(f"<p>See {LINK}</p>".encode(), BASE, known={FACEBOOK})
+def test_known_hrefs_are_not_read_in_the_template() -> None:
+    page = observe(f"<footer>See {LINK}</footer>".encode(), BASE, known={FACEBOOK})
     assert [o.label for o in page.observations] == [None]
+
+
+def test_known_hrefs_are_read_in_the_text_of_a_page() -> None:
+    page = observe(f"<p>We have left {LINK}.</p>".encode(), BASE, known={FACEBOOK})
+    assert [o.sentence for o in page.observations] == ["We have left Facebook."]
 
 
 @pytest.mark.parametrize("href", ["/facebook", "https://bit.ly/3abcdef", FACEBOOK])

@@ -58,7 +58,7 @@ class Directory:
     def row(self) -> dict[str, Any]:
         """The only account."""
         (row,) = self.accounts.to_dict("records")
-        return row
+        return {str(name): value for name, value in row.items()}
 
     @property
     def last_standing(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_an_account_is_carried_for_ninety_days_and_not_longer() -> None:
 
 def test_a_site_that_stays_down_never_loses_its_accounts() -> None:
     directory = Directory().refresh(0, [TWITTER])
-    for number in range(1, 20):
+    for number in (1, 13, 14, 60):
         directory.refresh(number, [], [down()])
     assert directory.row["status"] == "missing"
 

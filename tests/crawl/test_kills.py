@@ -1,0 +1,129 @@
+"""A refresh that is killed at any instant: readers see a whole release, and nothing is lost.
+
+The seed of the instants is printed; put it in DIGITAL_COUNCILS_SEED to see the same ones again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.cli import steps
+from pipeline.refresh import refresh
+from pipeline.release import current, damage
+from tests.crawl.refresh_once import HOSTS, MOMENT, inputs
+from tests.crawl.web import QUICK, page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.crawl.web import Web
+
+ROOT = Path(__file__).parents[2]
+KILLS = 12
+LONGEST_WAIT = {"crawl": 1.0, "build": 1.2, "check": 0.3, "publish": 0.1, "hub": 0.6}
+"""Seconds for which a stage is left to run, at most, before it is killed."""
+
+
+def fill(web: Web, handle: str) -> None:
+    for host in HOSTS:
+        name = host.split(".")[1].title()
+        links = {f"/news/{i}": "News" for i in range(5)} | {"/social-media": "Social media"}
+        accounts = {f"https://twitter.com/{name}{handle}": f"{name} on X"}
+        web.put(host, "/", page(name, links | accounts))
+        for path in links:
+            web.put(host, path, page("News", {f"{path}/more": "More news"}))
+            web.put(host, f"{path}/more", page("More"))
+        more = {f"https://www.facebook.com/{name}{handle}": f"{name} on Facebook"}
+        web.put(host, "/social-media", page("Social media", more))
+
+
+def first_release(web: Web, store: Path) -> None:
+    fill(web, "Council")
+    made = refresh(
+        store,
+        steps(now=lambda: MOMENT, proxy=web.proxy, settings=QUICK),
+        inputs(),
+        clock=lambda: MOMENT,
+        say=lambda _: None,
+    )
+    assert made.state == "published"
+    fill(web, "DC")
+
+
+def start(web: Web, store: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.crawl.refresh_once", str(store), web.proxy],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def stage(store: Path) -> tuple[str, str]:
+    """Stage and state that the refresh has recorded."""
+    record = json.loads((store / "refresh" / "run.json").read_text("utf-8"))
+    return record["stage"], record["state"]
+
+
+def kill_in(process: subprocess.Popen[str], store: Path, wanted: str, after: float) -> bool:
+    """Kill a refresh some time after it came to a stage; False where it was over before."""
+    record = store / "refresh" / "run.json"
+    before = record.stat().st_mtime_ns
+    while process.poll() is None:
+        if record.stat().st_mtime_ns != before and stage(store) == (wanted, "running"):
+            time.sleep(after)
+            break
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def contents(folder: Path) -> Mapping[str, bytes]:
+    """Every file below a folder, by its path."""
+    files = (path for path in sorted(folder.resolve().rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder.resolve())): path.read_bytes() for path in files}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a killed process leaves its pipe to us
+def test_a_killed_refresh_leaves_a_whole_release_and_resumes_to_the_same_one(
+    web: Web, tmp_path: Path
+) -> None:
+    seed = int(os.environ.get("DIGITAL_COUNCILS_SEED", time.time_ns() % 1_000_000))
+    print(f"DIGITAL_COUNCILS_SEED={seed}")
+    chance = random.Random(seed)  # noqa: S311  instants, not secrets
+    first, undisturbed, store = (tmp_path / name for name in ("first", "undisturbed", "store"))
+    first_release(web, first)
+    shutil.copytree(first, undisturbed, symlinks=True)
+    shutil.copytree(first, store, symlinks=True)
+    assert start(web, undisturbed).wait() == 0
+    old, new = contents(first / "current"), contents(undisturbed / "current")
+    killed = 0
+    for _ in range(KILLS):
+        wanted = chance.choice(list(LONGEST_WAIT))
+        process = start(web, store)
+        killed += kill_in(process, store, wanted, chance.uniform(0, LONGEST_WAIT[wanted]))
+        assert damage(store / "current") == []
+        assert contents(store / "current") in (old, new), wanted
+        assert (store / "site" / "index.html").exists(), wanted
+        if stage(store)[1] == "published":
+            shutil.rmtree(store)
+            shutil.copytree(first, store, symlinks=True)
+    last = start(web, store)
+    assert last.wait() == 0
+    assert contents(store / "current") == new
+    assert contents(store / "site") == contents(undisturbed / "site")
+    assert current(store) == current(undisturbed) != current(first)
+    assert killed > KILLS / 2
