@@ -118,6 +118,11 @@ def _lookup(councils: list[Council]) -> list[list[Any]]:
     ]
 
 
+def search(councils: list[Council]) -> str:
+    """What finds a council from the entrance of an A–Z of many pages: id, name, other words."""
+    return _json({"councils": [[c.id, c.row["name"], c.words] for c in councils]})
+
+
 def feed_entries(release: Release, title: Callable[[Row], str]) -> list[Row]:
     """Atom entries, newest release first; an entry's id never changes once it is published."""
     rows = sorted(

@@ -40,6 +40,7 @@ POLICY = "; ".join(
 )
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 REPORTED_ROWS = 30
+ONE_PAGE = 1_000  # councils that the A–Z holds on one page; more of them get a page per letter
 
 
 def build(release: Path, out: Path, base: str = "/") -> None:
@@ -86,6 +87,7 @@ class Site:
         self.moved = councils.moved(release)
         self.markdown = content.Markdown(self.base)
         self.figures = insight.figures(release, self.councils, self.network)
+        self.split = len(self.councils) > ONE_PAGE
         self._names = {council.id: council.row["name"] for council in self.councils}
         self.templates = self._environment()
 
@@ -112,6 +114,7 @@ class Site:
             initial=_initial,
             outcome=_outcome,
             nothing=_nothing,
+            network=self.network,
         )
         return env
 
@@ -184,6 +187,8 @@ class Site:
         yield "404.html", self._render("404.html", path="/404.html")
         networks = self._network_rows()
         yield from api.files(self.release, self.councils, networks, self.url).items()
+        if self.split:
+            yield "api/search.json", api.search(self.councils)
         entries = api.feed_entries(self.release, self._change_title)
         yield "changes.xml", self._render("feed.xml", entries=entries)
         yield "sitemap.xml", self._render("sitemap.xml", paths=_canonical(html, self.moved))
@@ -216,16 +221,9 @@ class Site:
     def _directory(self) -> Iterator[tuple[str, str]]:
         for code in LANGUAGES:
             lead = "" if code == "en" else f"{code}/"
-            words = self.words[code]
-            filed = {row.row["letter"] for row in self.councils}
-            shared: dict[str, Any] = {"t": words, "lead": "/" + lead}
-            letters = [*LETTERS, *sorted(filed - set(LETTERS))]
-            yield (
-                f"{lead}connect/index.html",
-                self._render(
-                    "az.html", path="/connect/", letters=letters, choices=self._choices(), **shared
-                ),
-            )
+            shared: dict[str, Any] = {"t": self.words[code], "lead": "/" + lead}
+            for path, html in self._az(shared):
+                yield f"{lead}{path[1:]}index.html", html
             yield (
                 f"{lead}connect/check/index.html",
                 self._render("check.html", path="/connect/check/", **shared),
@@ -238,10 +236,36 @@ class Site:
                     ),
                 )
 
-    def _choices(self) -> dict[str, list[str]]:
+    def _az(self, shared: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """The A–Z: all councils on one page, or an entrance and a page for each letter."""
+        filed: dict[str, list[Council]] = {}
+        for council in self.councils:
+            filed.setdefault(council.row["letter"], []).append(council)
+        letters = [*LETTERS, *sorted(set(filed) - set(LETTERS))]
+        paths = {each: f"/connect/{content.slug(each) or n}/" for n, each in enumerate(letters)}
+        lists = {"": [] if self.split else self.councils} | (filed if self.split else {})
+        for letter, listed in lists.items():
+            path = paths[letter] if letter else "/connect/"
+            yield (
+                path,
+                self._render(
+                    "az.html",
+                    path=path,
+                    letter=letter,
+                    letters=letters,
+                    filed=filed,
+                    paths=paths if self.split else {},
+                    entrance=self.split and not letter,
+                    listed=listed,
+                    choices=self._choices(listed),
+                    **shared,
+                ),
+            )
+
+    def _choices(self, listed: list[Council]) -> dict[str, list[str]]:
         """What the filters of the A–Z offer: the values that occur."""
-        rows = [council.row for council in self.councils]
-        used = {link.platform for council in self.councils for link in council.links}
+        rows = [council.row for council in listed]
+        used = {link.platform for council in listed for link in council.links}
         return {
             "nation": sorted({row["nation"] for row in rows}),
             "region": sorted({row["region"] for row in rows if row["region"]}),

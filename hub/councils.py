@@ -32,6 +32,15 @@ class Link:
     told_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Networks on which no account is listed, for one reason and since one look."""
+
+    state: str
+    day: date | None
+    networks: list[str]
+
+
 @dataclass(slots=True)
 class Council:
     """One current council with everything that its page shows.
@@ -50,6 +59,7 @@ class Council:
     services: dict[str, list[Row]] = field(default_factory=dict)
     gone: list[Row] = field(default_factory=list)
     coverage: list[Row] = field(default_factory=list)
+    unlisted: list[Unlisted] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
 
@@ -81,13 +91,18 @@ def view(release: Release) -> list[Council]:
     history = _grouped(release.history)
     county = _counties(release)
 
-    def rank(row: Row) -> tuple[bool, int, str]:
-        return (not row["is_primary"], order[row["platform"]], row["handle"].casefold())
+    def rank(row: Row) -> tuple[bool, int, bool, str]:
+        other = row["language"] not in (None, "en")
+        return (not row["is_primary"], order[row["platform"]], other, row["handle"].casefold())
 
     councils = []
     for row in release.directory:
         key = row["council_id"]
         own = sorted(accounts[key], key=rank)
+        missed = sorted(
+            (r for r in coverage[key] if r["state"] != "found"),
+            key=lambda r: order.get(r["platform"], len(order)),
+        )
         council = Council(
             row=row,
             county=county.get(key, ""),
@@ -98,15 +113,23 @@ def view(release: Release) -> list[Council]:
             corporate=[r for r in own if r["scope"] == "corporate" and r["status"] != GONE],
             services=_services(r for r in own if r["scope"] == "service" and r["status"] != GONE),
             gone=[r for r in own if r["status"] == GONE],
-            coverage=sorted(
-                (r for r in coverage[key] if r["state"] != "found"),
-                key=lambda r: order.get(r["platform"], len(order)),
-            ),
+            coverage=missed,
+            unlisted=_unlisted(missed, {r["platform"] for r in own}),
             changes=changes[key],
             history=[r for r in history[key] if r["status"] == "removed"],
         )
         councils.append(council)
     return councils
+
+
+def _unlisted(missed: list[Row], listed: set[str]) -> list[Unlisted]:
+    """The networks without an account, those of one look together."""
+    groups: dict[tuple[str, date | None], list[str]] = defaultdict(list)
+    for row in missed:
+        looked = row["last_checked"] if row["state"] != "not_checked" else None
+        if row["platform"] not in listed:
+            groups[row["state"], looked and looked.date()].append(row["platform"])
+    return [Unlisted(state, day, networks) for (state, day), networks in groups.items()]
 
 
 def _grouped(rows: list[Row]) -> dict[str, list[Row]]:

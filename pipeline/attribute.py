@@ -34,6 +34,7 @@ EVIDENCE = (
 )
 COLUMNS = (*SIGNALS.names, *EVIDENCE)
 KNOWN, WEAK = "stranger", "P5.9"
+BY_WORDS = ("P2.2", "P2.3", "P2.4", "P2.5", "P3.2", "P3.3", "P3.4", "P4.3")
 TOURISM, MAYOR, EMERGENCY = "tourism", "mayor", "emergency"
 
 
@@ -127,8 +128,10 @@ def evidence_score(table: pd.DataFrame, rules: Vocabulary) -> pd.Series:
     """
     like = table["name_likeness"]
     others = pd.Series(np.log2(1.0 + table["other_councils"].astype(float)), index=table.index)
-    words = ["service_handle", "service_words", "service_address"]
-    service = table[words].notna().any(axis=1)
+    # An address alone vouches for nobody: a page of events links bands and clubs.
+    vouched = table["follow"] | table["office"] | table["agreed"] | table["on_social_page"]
+    service = table["service_handle"].notna() | table["service_words"].notna()
+    service |= table["service_address"].notna() & vouched
     parts = {
         "chrome": table["in_chrome"],
         "home": table["on_home"],
@@ -232,7 +235,7 @@ def _service(table: pd.DataFrame) -> pd.Series:
 def _confidence(table: pd.DataFrame, rules: Vocabulary) -> pd.Series:
     """The chance that the decision is right: of the score, within what evidence can carry.
 
-    A rule that excludes by name is taken at the most that any page can say.
+    A rule that goes by a name is taken at the most that any page can say.
     """
     most = rules.threshold("confidence_most")
     theirs = chance(table["score"])
@@ -240,11 +243,11 @@ def _confidence(table: pd.DataFrame, rules: Vocabulary) -> pd.Series:
     ceiling = pd.Series(most, index=table.index).mask(
         one_page, rules.threshold("confidence_one_page")
     )
-    by_words = table["decided_by"].isin(("P2.2", "P2.3", "P2.4", "P2.5", "P3.2", "P3.3", "P3.4"))
+    by_words = table["decided_by"].isin(BY_WORDS)
     ceiling = ceiling.mask(by_words, rules.threshold("scope_doubt"))
     doubtful = table["decided_by"].eq(WEAK)
-    sure = table["scope"].notna() | doubtful
-    return theirs.mask(doubtful, 1.0 - theirs).where(sure, most).clip(upper=ceiling).round(3)
+    scored = table["scope"].notna() & ~table["predecessor"] | doubtful
+    return theirs.mask(doubtful, 1.0 - theirs).where(scored, most).clip(upper=ceiling).round(3)
 
 
 # --- Status, languages, primary --------------------------------------------------------------

@@ -36,6 +36,15 @@ STATUS_WORDS = {
 }
 LANGUAGE_WORDS = {"en": "English", "cy": "Welsh", "gd": "Gaelic"}
 NAMELESS = "its name does not tell whose it is"
+# What a rule says already is not said again among the reasons.
+SAID = {
+    "P2.1": "in_chrome",
+    "P2.2": "in_chrome",
+    "P2.3": "declared",
+    "P2.4": "on_social_page",
+    "P3.3": "on_social_page",
+    "P3.7": "on_social_page",
+}
 LEFT_OUT_AT_MOST = 40
 REJECTED_AT_MOST = 20
 
@@ -63,7 +72,7 @@ def explain(council: str, tables: Mapping[str, pd.DataFrame]) -> str:
     parts = [
         f"{name} ({council_id})",
         *_accounts_text(own["accounts"], own["signals"]),
-        *_left_out_text(own["signals"]),
+        *_left_out_text(own["signals"], tables["councils"]),
         *_rejected_text(own["rejections"]),
         *_coverage_text(own.get("coverage")),
         _how_to_correct(council_id),
@@ -94,8 +103,8 @@ def _accounts_text(accounts: pd.DataFrame, signals: pd.DataFrame) -> Iterator[st
     full = full.sort_values(order, ascending=[False, True, False, True])
     for scope, title in (("corporate", "The council's own accounts"), ("service", "Its services")):
         rows = full[full["scope"] == scope].to_dict("records")
-        if rows:
-            yield f"{title}: {len(rows)}"
+        if rows or scope == "corporate":
+            yield f"{title}: {len(rows) or 'none found'}"
             yield from map(_account_text, rows)
 
 
@@ -113,7 +122,7 @@ def _account_text(row: Row) -> str:
         f"    Why: {rule_words(str(row['decided_by']))}.",
         *_reasons(row),
         f"    Seen: {where} of {row['evidence_url']}" + _quoted(row["evidence_text"]),
-        f"    From {_day(row['first_seen'])} to {_day(row['last_seen'])}; {status}.",
+        f"    {_days(row['first_seen'], row['last_seen'])}; {status}.",
     ]
     if _given(row.get("notice")):
         rule = rule_words(str(row.get("notice_rule") or ""))
@@ -133,15 +142,18 @@ def _reasons(row: Row) -> Iterator[str]:
             ("on_social_page", "the council's social media page lists it"),
             ("follow", "words such as 'follow us' go with it"),
             ("named", "its label names the council"),
+            ("office", "the words near it say that an office of the council posts there"),
+            ("agreed", "name, words and address of the page agree on the service"),
             ("rival", "but another account there bears the council's name"),
         )
-        if row.get(column) is True and (column != "rival" or row["scope"] == "corporate")
+        if row.get(column) is True
+        and column != SAID.get(str(row["decided_by"]))
+        and (column != "rival" or row["scope"] == "corporate")
     ]
     if _given(row.get("pages_share")):
         said.append(f"{float(str(row['pages_share'])):.0%} of the pages read carry it")
     if _given(row.get("name_likeness")):
-        like = float(str(row["name_likeness"]))
-        said.append(f"its name is {like:.0%} like the council's" if like else NAMELESS)
+        said.append(_likeness_words(float(str(row["name_likeness"]))))
     others = row.get("other_councils")
     if _given(others) and float(str(others)) > 0:
         said.append(f"other councils' sites that carry it: {float(str(others)):.0f}")
@@ -149,8 +161,19 @@ def _reasons(row: Row) -> Iterator[str]:
         yield f"    Also: {'; '.join(said)}."
 
 
-def _left_out_text(signals: pd.DataFrame) -> Iterator[str]:
+def _likeness_words(likeness: float) -> str:
+    """How much of the council's name there is in the account's."""
+    vocabulary = load_vocabulary()
+    if likeness >= vocabulary.threshold("full_name"):
+        return "its name is the council's"
+    if likeness >= vocabulary.threshold("own_name"):
+        return "its name is made of the council's"
+    return "its name has a part of the council's" if likeness else NAMELESS
+
+
+def _left_out_text(signals: pd.DataFrame, councils: pd.DataFrame) -> Iterator[str]:
     """Accounts that the pages carry and that are not taken for theirs."""
+    names = dict(zip(councils["council_id"], councils["name"], strict=True))
     left = signals[signals["scope"].isna()].sort_values(
         ["pages_seen", "platform", "handle"], ascending=[False, True, True]
     )
@@ -159,18 +182,19 @@ def _left_out_text(signals: pd.DataFrame) -> Iterator[str]:
     yield f"Found and left out: {len(left)}"
     yield "\n".join(
         f"  {row['platform']}: {row['handle']} – {rule_words(str(row['decided_by']))}"
-        f"{_against(row)}; pages that carry it: {row['pages_seen']}."
+        f"{_against(row, names)}; pages that carry it: {row['pages_seen']}."
         for row in left.head(LEFT_OUT_AT_MOST).to_dict("records")
     )
     if len(left) > LEFT_OUT_AT_MOST:
         yield f"  … and {len(left) - LEFT_OUT_AT_MOST} more, in signals.parquet."
 
 
-def _against(row: Row) -> str:
+def _against(row: Row, names: Mapping[str, str]) -> str:
     """The particular that the rule turned on, where there is one."""
     if _given(row.get("stranger")):
         return f": {row['stranger']} in data/rules/strangers.toml"
-    return f": {row['foreign']}" if _given(row.get("foreign")) else ""
+    foreign = row.get("foreign")
+    return f": {names.get(str(foreign), foreign)}" if _given(foreign) else ""
 
 
 def _rejected_text(rejections: pd.DataFrame) -> Iterator[str]:
@@ -180,7 +204,8 @@ def _rejected_text(rejections: pd.DataFrame) -> Iterator[str]:
     if rejections.empty:
         return
     counts = rejections.groupby("reason")["href"].count().sort_index()
-    yield "Links that are no account: " + ", ".join(f"{n} {reason}" for reason, n in counts.items())
+    told = ", ".join(f"{reason} {n}" for reason, n in counts.items())
+    yield f"Links that are no account, by reason: {told}"
     named = rejections[rejections["platform"].notna()].sort_values(["platform", "reason", "href"])
     if not named.empty:
         yield "\n".join(
@@ -217,6 +242,12 @@ def _given(value: object) -> bool:
 
 def _quoted(value: object) -> str:
     return f": “{value}”" if _given(value) else ""
+
+
+def _days(first: object, last: object) -> str:
+    """From when to when the pages carried an account."""
+    since, until = _day(first), _day(last)
+    return f"On the pages on {since}" if since == until else f"On the pages {since} to {until}"
 
 
 def _day(value: object) -> str:

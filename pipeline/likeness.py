@@ -58,7 +58,7 @@ FACTOR = {BARE: 0.92, PLAIN: 0.95, STRONG: 1.0, SERVICE: 0.85, INSIDE: 0.45}
 KIND_ORDER = (BARE, PLAIN, STRONG, SERVICE)
 STRONG_BONUS = 0.2
 # A word set apart that nobody knows: 'MoorBlaBla' may be Moor's, or a band's.
-BESIDE = 0.5
+BESIDE = 0.6
 
 FULL, SHORT, PART, TYPE_WORDS = 1.0, 0.95, 0.8, 0.55
 STUMP, INITIALS_3, INITIALS_2 = 0.55, 0.8, 0.5

@@ -818,6 +818,12 @@ def default_rules() -> Rules:
 
 def identify(url: str, hint: str | None = None) -> Account | Rejected:
     """The account that `url` names by the project's own grammar, or why it names none."""
+    return _remembered(url, hint) if len(url) <= _LONGEST else default_rules().identify(url, hint)
+
+
+@lru_cache(maxsize=65_536)
+def _remembered(url: str, hint: str | None) -> Account | Rejected:
+    # A site's pages carry the same links over and over.
     return default_rules().identify(url, hint)
 
 

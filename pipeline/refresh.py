@@ -304,7 +304,7 @@ class _Run:
         shutil.copyfile(report.folder / REPORT, self.work / REPORT)
         refused = [finding.gate for finding in report.findings if finding.refuses]
         others = len(report.findings) - len(refused)
-        passed = f"release {report.version}: {others} warnings" if others else "every gate passed"
+        passed = f"no gate refuses it; warnings: {others}" if others else "every gate passed"
         self._done(f"refused by {', '.join(refused)}" if refused else passed)
         return report
 

@@ -41,8 +41,14 @@ _CROWDED_TAG = re.compile(rb"<([A-Za-z][^\s/>]*+)(?:%s){128}" % _ATTRIBUTE)
 _SMALL = 32_768  # bytes, within which no tag is crowded enough to matter
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 _CONTAINERS = frozenset({"noscript", "template"})
+# Without its table of ids, which nothing here asks for, parsing is a tenth faster.
 _PARSER = etree.HTMLParser(
-    encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True, no_network=True
+    encoding="utf-8",
+    remove_comments=True,
+    remove_pis=True,
+    huge_tree=True,
+    no_network=True,
+    collect_ids=False,
 )
 
 

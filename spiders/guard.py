@@ -185,8 +185,10 @@ class GuardedResolver(AbstractResolver):
             raise OSError(f"resolving {host} took longer than {self._timeout} s") from error
         except UnicodeError as error:
             raise OSError(f"{host[:100]!r} is no host name") from error
+        if not found:
+            raise OSError(f"{host} has no address")
         kept = [entry for entry in found if self._policy.allows(entry["host"], entry["port"])]
-        if found and not kept:
+        if not kept:
             raise AddressRefusedError(f"{host} is {found[0]['host']}, not a public address")
         return kept
 
@@ -494,6 +496,8 @@ class SiteRedirects(RedirectMiddleware):
             result = super().process_response(request, response)
         except IgnoreRequest as error:
             raise Declined("redirects", request.url, response.status) from error
+        except ValueError:  # what the Location names is no URL at all
+            return response
         if isinstance(result, Response):
             return result
         if not request.meta.get("robots_file"):

@@ -45,9 +45,14 @@ class Places:
         return {row["attribute"]: row for row in self.rows["handle"]}
 
     @cached_property
-    def handle_names(self) -> frozenset[bytes]:
-        """The attributes of `[[handle]]`, as they stand in the bytes of a page."""
-        return frozenset(name.encode() for name in self.handles)
+    def data_attribute(self) -> re.Pattern[bytes]:
+        """Finds, in the bytes of a page, data attributes to look at: their names after `data-`.
+
+        Those of `[[handle]]`, and any whose value begins like a URL, JSON or markup.
+        """
+        names = "|".join(re.escape(name.removeprefix("data-")) for name in self.handles)
+        value = r"""\s*=\s*["']?\s*(?:https?:|//|www\.|[{\[<&])"""
+        return re.compile(rf"data-((?:{names})(?=\s*=)|[\w.-]{{1,60}}+(?={value}))".encode())
 
     @cached_property
     def elements(self) -> dict[str, dict[str, str]]:

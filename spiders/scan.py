@@ -40,12 +40,9 @@ _REFRESH = re.compile(r"^\s*[\d.]*+\s*[;,]?\s*(?:url\s*=)?\s*['\"]?\s*([^'\"\s]+
 _PLAIN_TEXTS = etree.XPath("descendant::text()", smart_strings=False)
 # Texts that know their element cost far more than plain ones: only those around a mention are made.
 _TEXTS_FROM_TO = etree.XPath("(descendant::text())[position() > $start and position() <= $end]")
-_ENDS_OF_ONCLICK = (b"lick=", b"LICK=")  # onclick, onClick, ONCLICK: no copy in lower case
 _WITH_ONCLICK = etree.XPath("descendant::*[@onclick]")
 _DECLARING = etree.XPath("descendant::*[@itemprop or @property or @rel]")
-_DATA_ATTRIBUTE = re.compile(rb"(data-[\w.-]{1,60}+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)")
 _JSON_STARTS = ("{", "[", "<")
-_URL_LIKE = re.compile(rb"//|\\/|www\.|&#x2f;", re.IGNORECASE)
 # Enough of the texts around a handle to hold the name of its network, white space among them.
 _TEXTS_BEFORE = 24
 _TEXTS_AFTER = 10
@@ -176,9 +173,9 @@ class _Scanner:
 
     def page(self) -> Page:
         self._by_tag()
-        if any(end in self.markup for end in _ENDS_OF_ONCLICK):
+        if b"lick=" in self.markup:  # in any writing but capitals, which cost a copy of the page
             self._onclicks()
-        if self.markup.count(b"ameAs") > self.same_as_in_json:  # in any writing, as above
+        if self.markup.count(b"ameAs") > self.same_as_in_json:
             self._declarations()
         self._data_attributes()
         self._meta_contents()
@@ -360,13 +357,9 @@ class _Scanner:
                     self._emit_declared(mechanism, self.standings.of(element), value)
 
     def _data_attributes(self) -> None:
-        handles = load_places().handle_names
-        names = {
-            name
-            for name, value in _DATA_ATTRIBUTE.findall(self.markup)
-            if name in handles or (b"." in value and _URL_LIKE.search(value))
-        }
-        for name in map(bytes.decode, sorted(names)[:_MOST_DATA_NAMES]):
+        names = set(load_places().data_attribute.findall(self.markup))
+        for found in sorted(names)[:_MOST_DATA_NAMES]:
+            name = f"data-{found.decode()}"
             for element in _found(_with_attribute(name), self.root):
                 self._data_attribute(element, name, element.get(name) or "")
 

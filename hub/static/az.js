@@ -12,7 +12,7 @@
     const text = [item.firstElementChild.textContent, other, region, nation, ...links.map((a) => a.href)];
     return { item, nation, region, type, fresh, text: fold(text.join(" ")), networks: links.map((a) => a.dataset.p) };
   });
-  const letters = [...document.querySelectorAll(".letters a")];
+  const letters = [...document.querySelectorAll('.letters a[href^="#"]')];
   const FRESH = ["7", "30", "90"];
   const isFresh = (row, wanted) =>
     FRESH.includes(wanted) ? FRESH.includes(row.fresh) && +row.fresh <= +wanted : row.fresh === wanted;

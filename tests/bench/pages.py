@@ -26,14 +26,15 @@ PAGE_BYTES = 80_000
 FILLER = b"""
 <section class="listing"><h2 class="listing__title">Council services near you</h2>
 <p class="listing__text">The council looks after roads, libraries, parks and the collection of
-waste. Tell us when something is not as it should be, and we will answer within ten days.</p>
+waste. Tell us when something is not as it should be, and we will answer within ten days. Most
+things can be done online at any hour; for the others our offices are open on working days from
+nine to five, and on the first Saturday of the month in the morning.</p>
 <ul class="listing__items">
   <li class="listing__item"><a class="link" href="/services/roads">Roads and pavements</a></li>
-  <li class="listing__item"><a class="link" href="/services/libraries">Libraries</a></li>
-  <li class="listing__item"><a class="link" href="/services/parks">Parks and playgrounds</a></li>
   <li class="listing__item"><a class="link" href="/services/waste">Bins and recycling</a></li>
 </ul></section>
 """
+"""A link in 400 bytes, as on the real pages measured."""
 Account = tuple[str, str]
 
 

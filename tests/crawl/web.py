@@ -45,6 +45,7 @@ class Asked:
     host: str
     path: str
     agent: str
+    headers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,13 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         host = parts.hostname or self.headers["Host"].partition(":")[0]
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        asked = Asked(time.monotonic(), self.command, host, path, self.headers["User-Agent"])
+        agent, names = self.headers["User-Agent"], tuple(self.headers)
+        asked = Asked(time.monotonic(), self.command, host, path, agent, names)
         web = self.server.web
         with web.lock:
             web.asked.append(asked)
-            queue = web.replies.get((host, path), [Reply(b"no", 404)])
+            otherwise = web.replies.get((host, "*"), [Reply(b"no", 404)])
+            queue = web.replies.get((host, path), otherwise)
             reply = queue.pop(0) if len(queue) > 1 else queue[0]
         if reply.act:
             reply.act(self)
@@ -171,7 +174,10 @@ class Web:
         self._thread.join()
 
     def put(self, host: str, path: str, *replies: Reply) -> None:
-        """What a path answers; several replies are given in turn, the last one for ever."""
+        """What a path answers; several replies are given in turn, the last one for ever.
+
+        The path '*' stands for every path of the host that has no answer of its own.
+        """
         self.replies[host, path] = list(replies)
 
     def paths(self, host: str) -> list[str]:

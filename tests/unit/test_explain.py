@@ -85,6 +85,16 @@ def test_a_council_without_accounts_is_told_so() -> None:
     )
 
 
+def test_a_council_with_services_only_is_told_that_it_has_no_voice_of_its_own() -> None:
+    assert "own accounts: none found" in explain("BRK", tables("services_only.html"))
+
+
+def test_another_council_is_called_by_its_name() -> None:
+    assert "another council's (rule P5.5 of docs/policy.md): Moorland District Council;" in explain(
+        "BRK", tables("copied_template.html")
+    )
+
+
 def test_an_unknown_council_is_refused() -> None:
     with pytest.raises(RegisterError):
         explain("Atlantis", tables("parked.html"))

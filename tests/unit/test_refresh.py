@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-NOTHING = {one: () for one in ("WEX", "MIL", "OAK")}
+NOTHING = dict.fromkeys(("WEX", "MIL", "OAK"), ())
 MORE = ("https://twitter.com/WexdaleCouncil", "https://www.instagram.com/wexdale")
 
 
@@ -104,7 +104,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def stop_by_hand(*_: object) -> None:
+def stop_by_hand(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -112,7 +112,7 @@ def break_down(*_: object) -> None:
     raise StepError("a fault of ours")
 
 
-def fill_the_disk(*_: object) -> None:
+def fill_the_disk(*_: object, **__: object) -> None:
     raise OSError(28, "No space left on device")
 
 
@@ -389,7 +389,7 @@ def test_gates_and_webhooks_are_looked_at_before_the_crawl(bench: Bench) -> None
     with pytest.raises(ChecksError, match="no gate is called 'everything'"):
         bench.run(inputs=replace(bench.inputs, allow={"everything": "because"}))
     with pytest.raises(HealthError, match="write https"):
-        bench.run(inputs=replace(bench.inputs, webhook="file:///etc/passwd"))
+        bench.run(inputs=Inputs(councils(), NO_OVERRIDES, webhook="file:///etc/passwd"))
     assert bench.crawls == []
 
 

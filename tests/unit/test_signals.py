@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.likeness import affixes_of, bare, cores, likeness, plain_text
+from pipeline.likeness import affixes_of, bare, cores, likeness, plain_text, words_in
 from pipeline.signals import (
     collect,
+    contains,
+    council_titles,
     load_vocabulary,
     notices_in,
     service_of_residual,
@@ -91,7 +93,23 @@ def test_what_is_no_notice_is_not_read_as_one(sentence: str) -> None:
     "sentence", [text for n in table("notices.toml", "notice") for text in n["examples"]]
 )
 def test_the_columnwise_search_lets_every_notice_through(sentence: str) -> None:
-    assert pd.Series([sentence]).str.contains(VOCABULARY.words["notice"], case=False).all()
+    assert contains(pd.Series([sentence]), VOCABULARY.words["notice"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (name, text)
+        for name, entry in VOCABULARY.raw["words"].items()
+        for text in entry.get("examples", [])
+    ],
+)
+def test_words_are_found_in_their_examples(name: str, text: str) -> None:
+    assert contains(pd.Series([text]), VOCABULARY.words[name]).all()
+
+
+def test_an_invitation_to_the_town_hall_is_no_tourism() -> None:
+    assert service_of_text(VOCABULARY)("Visit us") is None
 
 
 @pytest.mark.parametrize("name", sorted(VOCABULARY.words))
@@ -110,6 +128,9 @@ def test_patterns_searched_columnwise_have_no_groups(name: str) -> None:
         ("BRK", "Wolsh", 0.5),
         ("NWO", "NWoldsCouncil", 0.95),
         ("NWO", "nwcouncil", 0.7),
+        ("CWM", "CGlasCouncil", 0.9),
+        ("BRK", "WolshireTrotters", 0.5),
+        ("BRK", "TeamWolshireTrotters", 0.5),
         ("CWM", "CyngorGlynLas", 1.0),
         ("CWM", "cwmglascbc", 1.0),
         ("FEN", "FenwickAndTarnside", 0.9),
@@ -133,6 +154,23 @@ def test_a_handle_without_the_name_is_unlike_it(council: str, handle: str) -> No
 )
 def test_a_number_says_neither_yes_nor_no(handle: str) -> None:
     assert pd.isna(like("BRK", handle)["name_likeness"])
+
+
+def test_words_set_apart_by_capitals_and_marks_are_told_apart() -> None:
+    assert words_in("MoorSOSTeam_2.Blog") == ["moor", "sos", "team", "2", "blog"]
+
+
+def test_a_name_with_an_unknown_word_beside_it_is_less_like() -> None:
+    assert like("BRK", "WolshireTrotters")["name_likeness"] < VOCABULARY.threshold("own_name")
+
+
+def test_a_council_answers_to_the_title_of_one_before_it_in_the_same_place() -> None:
+    councils = register().assign(
+        name=lambda t: t["name"].replace("Ryeby District Council", "North Wolds District Council")
+    )
+    titles = council_titles(councils, VOCABULARY)
+    owners = titles.loc[titles["title"] == "north wolds district council", "council_id"]
+    assert set(owners) == {"NWO", "RYE"}
 
 
 def test_another_councils_name_is_recognised_as_foreign() -> None:

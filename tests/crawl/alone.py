@@ -1,0 +1,70 @@
+"""A crawl in a process of its own, measured: `python -m tests.crawl.alone < PLAN`.
+
+The plan is JSON: `out`, a folder; `sites`, of each host its home page and what its name resolves
+to, in turn; `allow`, the loopback servers; `settings`. Standard output gets the verdict and the
+peak of memory, in MB of resident pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from aiohttp.abc import AbstractResolver
+
+from spiders.run import crawl
+from tests.crawl.web import QUICK, register
+
+
+class PlannedResolver(AbstractResolver):
+    """Answers as the plan says; nothing is asked of anybody."""
+
+    answers: ClassVar[dict[str, list[str]]] = {}
+
+    async def resolve(self, host: str, port: int = 0, _family: Any = 0) -> list[Any]:
+        queue = self.answers.get(host, [""])
+        answer = queue.pop(0) if len(queue) > 1 else queue[0]
+        if answer == "slow":
+            await asyncio.sleep(60)
+        if answer == "none":
+            return []
+        if not answer:
+            raise OSError(f"{host} is unknown")
+        address, colon, at = answer.rpartition(":") if answer.count(":") == 1 else (answer, "", "")
+        entry = {"hostname": host, "host": address, "port": int(at) if colon else port}
+        return [entry | {"family": 10 if ":" in address else 2, "proto": 0, "flags": 4}]
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def peak() -> int:
+    """Most memory that this process ever held, in MB."""
+    # Not getrusage: it counts the process that started this one, up to the start.
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    (kilobytes,) = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(kilobytes) // 1000
+
+
+def main(plan: dict[str, Any]) -> None:
+    sites = plan["sites"]
+    PlannedResolver.answers = {host: answers for host, (_, answers) in sites.items()}
+    councils = register(*sites)
+    councils["council_id"] = [f"S{number:03d}" for number in range(len(sites))]
+    councils["website"] = [url for url, _ in sites.values()]
+    settings = {
+        "ADDRESS_RESOLVER": "tests.crawl.alone.PlannedResolver",
+        "ALLOW_ADDRESSES": plan["allow"],
+    }
+    report = crawl(councils, Path(plan["out"]), settings=QUICK | settings | plan["settings"])
+    print(json.dumps({"problems": report.problems, "peak": peak()}))
+
+
+if __name__ == "__main__":
+    # Under its own name too: the settings name the class by its module.
+    from tests.crawl.alone import main as start
+
+    start(json.load(sys.stdin))
