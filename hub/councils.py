@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import date, datetime
 
     from hub.release import Release, Row
 
@@ -28,7 +27,7 @@ class Link:
     platform: str
     url: str
     status: str
-    day: date
+    day: datetime
     told_by: str
 
 
@@ -46,14 +45,15 @@ class Council:
     """One current council with everything that its page shows.
 
     `read` says that its site could be read for every network: an account that was not found on
-    any other site is not known to be missing. `since` gives the day of an account's status.
+    any other site is not known to be missing. `ledger` tells since when and why an account
+    has its status.
     """
 
     row: Row
     county: str
     fresh: str
     links: list[Link]
-    since: dict[str, date]
+    ledger: dict[str, Row]
     read: bool
     corporate: list[Row] = field(default_factory=list)
     services: dict[str, list[Row]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def view(release: Release) -> list[Council]:
     """Every current council in the order of the directory, with its rows of each table."""
     order = {name: place for place, name in enumerate(release.networks)}
     accounts = _grouped(release.accounts)
-    since = _since(release)
+    ledger = _ledger(release)
     coverage = _grouped(release.coverage)
     changes = _grouped(release.changelog)
     history = _grouped(release.history)
@@ -107,8 +107,8 @@ def view(release: Release) -> list[Council]:
             row=row,
             county=county.get(key, ""),
             fresh=_fresh(row["checked_on"], release.as_of),
-            links=_links(own, since),
-            since=since,
+            links=_links(own, ledger),
+            ledger=ledger,
             read=bool(coverage[key]) and all(r["state"] in LOOKED for r in coverage[key]),
             corporate=[r for r in own if r["scope"] == "corporate" and r["status"] != GONE],
             services=_services(r for r in own if r["scope"] == "service" and r["status"] != GONE),
@@ -139,19 +139,21 @@ def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _since(release: Release) -> dict[str, date]:
-    """The day from which the ledger gives each account the status that it has now."""
-    given: dict[tuple[str, str], date] = {}
-    for row in release.history:
-        key = (row["account_id"], row["status"])
-        given[key] = max(row["since"].date(), given.get(key, date.min))
+def _ledger(release: Release) -> dict[str, Row]:
+    """`since` and `reason` of the status that each account has now."""
+    given = {
+        (row["account_id"], row["status"]): row
+        for row in sorted(release.history, key=lambda row: row["since"])
+    }
     return {
-        row["account_id"]: given.get((row["account_id"], row["status"]), row["last_checked"].date())
+        row["account_id"]: given.get(
+            (row["account_id"], row["status"]), {"since": row["last_checked"], "reason": ""}
+        )
         for row in release.accounts
     }
 
 
-def _links(accounts: list[Row], since: dict[str, date]) -> list[Link]:
+def _links(accounts: list[Row], ledger: dict[str, Row]) -> list[Link]:
     """The account to show for each network: the primary ones, twins in two languages included."""
     shown = [row for row in accounts if row["is_primary"] and row["status"] != GONE]
     times = Counter(row["platform"] for row in shown)
@@ -160,7 +162,7 @@ def _links(accounts: list[Row], since: dict[str, date]) -> list[Link]:
             row["platform"],
             row["url"],
             row["status"],
-            since[row["account_id"]] if row["status"] == "parked" else row["last_seen"].date(),
+            (ledger[row["account_id"]]["since"] if row["status"] == "parked" else row["last_seen"]),
             row["language"] or (row["handle"] if times[row["platform"]] > 1 else ""),
         )
         for row in shown

@@ -29,6 +29,9 @@ NEEDED = (
 )
 
 
+LINKED = (("directory", "website"), ("accounts", "url"), ("accounts", "evidence_url"))
+
+
 class HubError(ValueError):
     """The release or a text cannot be made into a site; the message says which and why."""
 
@@ -69,6 +72,7 @@ def read_release(folder: Path) -> Release:
         HubError: a file is missing or unreadable, or no row says when it was checked.
     """
     tables = {name: _table(folder / f"{name}.parquet") for name in NEEDED}
+    _refuse_strange_addresses(folder, tables)
     return Release(
         folder=folder,
         package=_package(folder / "datapackage.json"),
@@ -83,6 +87,17 @@ def _table(path: Path) -> list[Row]:
     except (OSError, ValueError) as error:
         raise HubError(f"{path}: not a readable Parquet table of a release ({error})") from error
     return rows
+
+
+def _refuse_strange_addresses(folder: Path, tables: dict[str, list[Row]]) -> None:
+    """An address becomes a link, and a link that begins with anything else could run a script."""
+    for name, column in LINKED:
+        for row in tables[name]:
+            if row[column] and not row[column].startswith(("https://", "http://")):
+                raise HubError(
+                    f"{folder / name}.parquet: {column} of {row['council_id']} is "
+                    f"{row[column][:80]!r}; write an address that begins with https://"
+                )
 
 
 def _package(path: Path) -> Row:

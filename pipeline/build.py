@@ -53,6 +53,17 @@ if TYPE_CHECKING:
 
 RULES = Path(__file__).parents[1] / "data" / "rules"
 REFUSED = ".refused"
+# The tables of which the report tells.
+TOLD = (
+    "directory",
+    "accounts",
+    "coverage",
+    "changes",
+    "councils",
+    "fetches",
+    "rejections",
+    "versions",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +307,15 @@ def _result(
 
 def _write_words(folder: Path, made: Made, result: BuildReport, crawl: Crawl, now: str) -> None:
     """Write what is for people, and what tells how the release was made."""
-    told = ("directory", "accounts", "coverage", "changes", "councils", "fetches", "rejections")
-    frames = {name: to_pandas(made.tables[name]) for name in told}
+    frames = {name: to_pandas(made.tables[name]) for name in TOLD}
     facts = Facts(
-        result.version, result.last_version, result.findings, frames, made.unused, crawl.warnings
+        version=result.version,
+        last_version=result.last_version,
+        findings=result.findings,
+        tables=frames,
+        unused_overrides=made.unused,
+        warnings=crawl.warnings,
+        crawls=crawl.runs,
     )
     (folder / REPORT).write_bytes(report(facts).encode())
     log = to_pandas(made.tables["changelog"])

@@ -69,9 +69,9 @@ register_option = click.option(
 release_option = click.option(
     "--release",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path("build/release"),
+    default=Path("build/current"),
     show_default=True,
-    help="The release to read.",
+    help="The release to read; by default the one that `refresh` published.",
 )
 
 
@@ -429,8 +429,12 @@ def hub(release: Path, out: Path, base: str) -> None:
     click.echo(f"{out}: {sum(1 for _ in out.rglob('*.html')):,} pages")
 
 
-SAMPLE_PACE = {"DOWNLOAD_DELAY": 0.02, "RETRY_BACKOFF": 0.1}
-"""Seconds that the fictional sites are given; real ones are given those of spiders/settings.py."""
+SAMPLE_SETTINGS = {
+    "DOWNLOAD_DELAY": 0.02,
+    "RETRY_BACKOFF": 0.1,
+    "ALLOW_ADDRESSES": ["127.0.0.0/8"],
+}
+"""What the fictional sites are given; real ones are given spiders/settings.py as it is."""
 
 
 @main.command(epilog=example("demo --out build/demo"))
@@ -456,8 +460,10 @@ def demo(out: Path) -> None:
     register = load_register(sample.sample_register())
     rows = chosen(register, (), None, None)
     with sample.serve(sample.sample_sites()) as proxy:
-        settings = SAMPLE_PACE | {"ALLOW_ADDRESSES": ["127.0.0.0/8"]}
-        ended(run.crawl(rows, out / "crawl", register=register, proxy=proxy, settings=settings))
+        crawled = run.crawl(
+            rows, out / "crawl", register=register, proxy=proxy, settings=SAMPLE_SETTINGS
+        )
+    ended(crawled)
     report = building.build(
         [out / "crawl"], out / "release", None, register, load_overrides(None, None)
     )
@@ -541,6 +547,9 @@ base_option = click.option(
     help="Address that is told, by POST, when nothing could be published.",
 )
 @base_option
+@click.option(
+    "--sample", is_flag=True, help="Refresh the fictional councils over loopback, to practise."
+)
 def refresh(
     store: Path,
     register_path: Path | None,
@@ -550,6 +559,7 @@ def refresh(
     keep: int,
     webhook: str,
     base: str,
+    sample: bool,
 ) -> None:
     """Crawl, build, check, publish, hub: what the schedule runs.
 
@@ -557,19 +567,24 @@ def refresh(
     input cannot be used, or another refresh is running.
     """
     import time
+    from contextlib import nullcontext
 
     from pipeline import refresh as refreshing
     from pipeline.overrides import load_overrides
     from pipeline.register import load_register
+    from spiders import sample as fictional
 
     try:
-        register = load_register(register_path)
+        register = load_register(fictional.sample_register() if sample else register_path)
         inputs = refreshing.Inputs(
             register, load_overrides(overrides_path, register), dict(allow), keep, webhook
         )
-        outcome = refreshing.refresh(
-            store, steps(base), inputs, clock=time.time, say=click.echo, resume=resume
-        )
+        serving = fictional.serve(fictional.sample_sites()) if sample else nullcontext()
+        with serving as proxy:
+            lent = steps(base, proxy=proxy, settings=SAMPLE_SETTINGS if sample else None)
+            outcome = refreshing.refresh(
+                store, lent, inputs, clock=time.time, say=click.echo, resume=resume
+            )
     except ValueError as fault:
         if type(fault).__module__.split(".")[0] not in OUR_PACKAGES:
             raise
@@ -690,10 +705,11 @@ def review(
     elif author and form == "table":
         ask(records(questions), author, target)
     else:
-        show(REVIEWED, records(questions), form)
+        words = questions.assign(question=questions["question"].map(reviewing.QUESTIONS))
+        show(REVIEWED, records(words), form)
 
 
-REVIEWED = ("rank", "council_name", "platform", "account", "question", "why", "evidence_url")
+REVIEWED = ("rank", "council_name", "platform", "account", "question", "confidence")
 LETTERS = {
     "c": "confirm",
     "r": "reject",

@@ -377,14 +377,16 @@ def _pieces(
 ) -> pd.DataFrame:
     """Per name its cores, beginnings and ends that are forms: name, form, kind, residual, beside.
 
-    `beside` tells that a word which nobody knows was left aside.
+    `beside` tells that a word which nobody knows was left aside, where all of it fits no council.
     """
     rows = [
         (name, *core, False) for name in names for core in cores(name, affixes) if core[0] in known
     ]
+    fitting = {row[0] for row in rows}
     rows += [
         (name, core, kind, f"{residual} {word}".strip(), True)
         for name, words in names.items()
+        if name not in fitting
         for word, rest in _without_one(words, affixes)
         for core, kind, residual in cores(rest, affixes)
         if core in known and len(core) >= SHORTEST_BESIDE

@@ -7,7 +7,7 @@ woken by an alert needs no other file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -25,6 +25,19 @@ LONGEST_LIST = 20
 MANY_COUNCILS = 2
 UNSURE = 0.8
 LARGEST_SITES = 5
+SLOW_SECONDS = 5
+KEPT_OUT, UNASKED = ("blocked", "robots"), ("budget", "not_due")
+LETTER = """A letter to those that keep us out:
+
+> To the web team,
+>
+> Digital Councils is a public directory of councils' own social media accounts. Once a week it
+> reads a few pages of each council's website, one at a time with a pause between them, and obeys
+> robots.txt. Your website turns it away, so that your accounts are missing from the directory, or
+> are shown as unconfirmed.
+>
+> Its requests name themselves `{agent}`. If you are content to be listed, please let that user
+> agent pass your firewall and your robots.txt. If you are not, tell us, and we will not ask."""
 ADVICE = {
     "http_error": "the site answers with an error: open it in a browser, and correct the register "
     "if it has moved",
@@ -48,7 +61,17 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a report tells of: the tables of a build and what was noted on the way."""
+    """What a report tells of: the tables of a build and what was noted on the way.
+
+    Attributes:
+        version: Of the release.
+        last_version: Of the release before.
+        findings: Gates that did not pass.
+        tables: By name.
+        unused_overrides: What unused_overrides returns.
+        warnings: What was left out on reading the crawls.
+        crawls: The run.json of each crawl.
+    """
 
     version: str
     last_version: str | None
@@ -56,6 +79,13 @@ class Facts:
     tables: Mapping[str, pd.DataFrame]
     unused_overrides: pd.DataFrame
     warnings: Sequence[str]
+    crawls: Sequence[Mapping[str, Any]]
+
+    @property
+    def asked(self) -> pd.DataFrame:
+        """The fetches of these crawls, without those that are carried on from earlier ones."""
+        fetches = self.tables["fetches"]
+        return fetches[fetches["crawl_id"].isin([crawl["crawl_id"] for crawl in self.crawls])]
 
 
 def report(facts: Facts) -> str:
@@ -64,12 +94,14 @@ def report(facts: Facts) -> str:
         _head(facts),
         _checks(facts.findings),
         _coverage(facts.tables["coverage"]),
-        _unread(facts.tables["directory"]),
+        _unread(facts),
         _moved(facts.tables["fetches"], facts.tables["councils"]),
         _doubtful(facts.tables["accounts"]),
         _overrides(facts.unused_overrides),
         _unknown(facts.tables["rejections"]),
-        _largest(facts.tables["fetches"]),
+        _kept_from_us(facts.asked, facts.tables["councils"]),
+        _largest(facts.asked, facts.tables["councils"]),
+        _slowest(facts.asked, facts.tables["councils"]),
         _list("What was left out on reading the crawls", list(facts.warnings)),
         _changes(facts),
     ]
@@ -98,7 +130,7 @@ def _checks(findings: Sequence[Finding]) -> str:
     ]
     if refused:
         lines.append(
-            "If this is as it should be, build again with `--allow GATE=REASON` for each gate; "
+            "If this is as it should be, build again with `--allow GATE REASON` for each gate; "
             "if not, the release before still stands"
         )
     return _list(title, lines) or f"## {title}"
@@ -114,19 +146,41 @@ def _coverage(coverage: pd.DataFrame) -> str:
     return "## Councils by network\n\n" + "\n".join([head, rule, *rows])
 
 
-def _unread(directory: pd.DataFrame) -> str:
+def _unread(facts: Facts) -> str:
+    """Each council whose home page was not read: how, since how many crawls, what to do."""
+    directory = facts.tables["directory"]
     failed = directory[directory["check_outcome"].isin(ADVICE)]
-    day = failed["checked_on"].astype("str").fillna("never")
+    failed = failed.assign(since=_in_vain(failed["checked_on"], facts.tables["versions"]))
     parts = []
-    for outcome, rows in failed.assign(day=day).groupby("check_outcome", sort=True):
-        lines = (
-            as_markdown(rows["name"]) + " (" + rows["council_id"] + "), last read " + rows["day"]
-        )
+    for outcome, rows in failed.groupby("check_outcome", sort=True):
+        lines = as_markdown(rows["name"]) + " (" + rows["council_id"] + "), " + rows["since"]
         parts.append(f"**{outcome}** — {ADVICE[str(outcome)]}:\n\n{_bullets(lines.tolist())}")
     never = int(directory["check_outcome"].isna().sum())
     if never:
         parts.append(f"The home pages of {never} councils are in no crawl up to now.")
+    if failed["check_outcome"].isin(KEPT_OUT).any():
+        parts.append(_letter(facts.crawls))
     return "## Councils whose site could not be read\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _in_vain(checked_on: pd.Series, versions: pd.DataFrame) -> pd.Series:
+    """In words, how many crawls have failed since a page of each council was last read."""
+    released = versions["released"].dt.tz_convert(None).dt.normalize().to_numpy()
+    days = pd.to_datetime(checked_on).to_numpy()
+    # A council that was never read has no day, and no release is as old as that.
+    crawls = (~(released <= days[:, None])).sum(axis=1)
+    count = pd.Series(crawls, index=checked_on.index)
+    since = "for " + count.astype("str") + " crawls, last read " + checked_on.astype("str")
+    return since.where(count.gt(1), "for the first time").mask(
+        checked_on.isna(), "never read in " + count.astype("str") + " crawls"
+    )
+
+
+def _letter(crawls: Sequence[Mapping[str, Any]]) -> str:
+    """A letter to a council that keeps the crawler out, with the very user agent to allow."""
+    agents = [crawl.get("inputs", {}).get("user_agent") for crawl in crawls]
+    agent = next(filter(None, agents), "the user agent of our crawler")
+    return LETTER.format(agent=agent)
 
 
 def _moved(fetches: pd.DataFrame, councils: pd.DataFrame) -> str:
@@ -175,14 +229,43 @@ def _unknown(rejections: pd.DataFrame) -> str:
     )
 
 
-def _largest(fetches: pd.DataFrame) -> str:
-    sizes = fetches.groupby("council_id").agg(pages=("url", "size"), size=("bytes", "sum"))
-    top = sizes.sort_values("size", ascending=False, kind="stable").head(LARGEST_SITES)
+def _kept_from_us(asked: pd.DataFrame, councils: pd.DataFrame) -> str:
+    """Pages that robots.txt forbids on sites that are read otherwise."""
+    pages = asked[asked["outcome"].eq("robots") & asked["purpose"].eq("follow")]
+    counts = pages.groupby("council_id").size().sort_values(ascending=False, kind="stable")
+    names = _names(counts.index, councils)
+    lines = [f"{n}: {count} pages" for n, count in zip(names, counts, strict=True)]
+    return _list("Pages that robots.txt forbids: an account on them cannot be seen", lines)
+
+
+def _largest(asked: pd.DataFrame, councils: pd.DataFrame) -> str:
+    sizes = asked[~asked["outcome"].isin(UNASKED)].groupby("council_id")
+    table = sizes.agg(pages=("url", "size"), size=("bytes", "sum"))
+    top = table.sort_values("size", ascending=False, kind="stable").head(LARGEST_SITES)
     lines = [
-        f"{council}: {int(size) / 1e6:.1f} MB in {pages} requests"
-        for council, pages, size in top.itertuples(name=None)
+        f"{name}: {int(size) / 1e6:.1f} MB in {pages} requests"
+        for name, pages, size in zip(
+            _names(top.index, councils), top["pages"], top["size"], strict=True
+        )
     ]
     return _list("Largest sites of this crawl", lines)
+
+
+def _slowest(asked: pd.DataFrame, councils: pd.DataFrame) -> str:
+    """Sites by the seconds from one answer to the next, our own pauses among them."""
+    times = asked[~asked["outcome"].isin(UNASKED)].groupby("council_id")["fetched_at"]
+    spans = (times.max() - times.min()).dt.total_seconds() / (times.size() - 1).clip(lower=1)
+    slow = spans[spans >= SLOW_SECONDS].sort_values(ascending=False, kind="stable")
+    top = slow.head(LARGEST_SITES)
+    names = _names(top.index, councils)
+    lines = [f"{name}: {span:.0f} seconds a page" for name, span in zip(names, top, strict=True)]
+    return _list("Slowest sites of this crawl", lines)
+
+
+def _names(ids: pd.Index, councils: pd.DataFrame) -> list[str]:
+    """Councils as a report names them."""
+    names = ids.to_series().map(councils.set_index("council_id")["name"])
+    return as_markdown(names.fillna(ids.to_series())).tolist()
 
 
 def _changes(facts: Facts) -> str:

@@ -242,7 +242,7 @@ SIGNALS = Table(
         Column("on_social_page", FLAG, "Listed on the council's own social media page"),
         Column("direct", FLAG, "Linked itself, not only through a post, plugin or feed"),
         Column("name_likeness", SHARE, "Likeness of handle and council name, 0 to 1", True),
-        Column("foreign", STRING, "Other council whose whole name the handle or the label bears", True),
+        Column("foreign", STRING, "Other council that the handle or a label names in full", True),
         Column("other_councils", COUNT, "Other councils whose sites carry it"),
         Column("siblings", COUNT, "Other networks on which the site links the same name"),
         Column("follow", FLAG, "Words such as 'follow us' stand on or above a link to it"),

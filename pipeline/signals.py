@@ -553,12 +553,20 @@ def _told(
     """
     titles = council_titles(register, vocabulary)
     title = council_title(titles)
-    rows = [seen[["code", "council_id", "label"]].rename(columns={"label": "text"})]
-    text = seen.loc[~seen["chrome"] & ~seen["declared"], ["code", "council_id", "heading"]]
-    rows.append(text.rename(columns={"heading": "text"}))
-    said = pd.concat([part.assign(source=i) for i, part in enumerate(rows)])
-    said["title"] = by_unique(said["text"], title, vocabulary.words["council"])
-    said = said.dropna(subset=["title"])[["code", "council_id", "source", "title"]]
+    in_text = ~seen["chrome"] & ~seen["declared"]
+    near = vocabulary.words["council"]
+    titled = [
+        by_unique(seen["label"], title, near),
+        by_unique(seen["heading"], title, near).where(in_text),
+    ]
+    said = pd.concat(
+        [
+            seen.loc[column.notna(), ["code", "council_id"]].assign(
+                source=source, title=column.dropna()
+            )
+            for source, column in enumerate(titled)
+        ]
+    )
     said = said.drop_duplicates().astype({"council_id": "str", "title": "str"})
     said = said[said["source"] == said.groupby("code")["source"].transform("min")]
     said["own"] = pd.MultiIndex.from_frame(said[["council_id", "title"]]).isin(
@@ -677,9 +685,9 @@ def _notices(seen: pd.DataFrame, accounts: pd.DataFrame, vocabulary: Vocabulary)
         | (table["about"].eq("elsewhere") & table["network"].ne(table["platform"]))
     ]
     # A sentence with a link to the network that it names speaks of that link.
-    told = pd.MultiIndex.from_frame(own[["page", "platform", "notice"]])
+    linked = pd.MultiIndex.from_frame(own[["page", "platform", "notice"]])
     named = table[table["about"].eq("named") & table["network"].ne(table["platform"])]
-    named = named[~pd.MultiIndex.from_frame(named[["page", "network", "notice"]]).isin(told)]
+    named = named[~pd.MultiIndex.from_frame(named[["page", "network", "notice"]]).isin(linked)]
     everywhere = pd.concat(
         [own[["code", "notice", "notice_rule"]], _spoken_of(named, seen, accounts)]
     ).sort_values(["code", "notice_rule", "notice"])

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from warcio.archiveiterator import ArchiveIterator
 from warcio.exceptions import ArchiveLoadFailed
+from warcio.limitreader import LimitReader
 
 from spiders.extract import Answer, Asked, read_page
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 10_000_000
-_BROKEN = (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error)
+# warcio lets AttributeError through where a record has no address.
+_BROKEN = (ArchiveLoadFailed, AttributeError, EOFError, OSError, ValueError, zlib.error)
 
 
 class ArchiveError(ValueError):
@@ -95,7 +97,8 @@ def _breaks_off(record: Any) -> bool:
     """Whether a record is shorter than its header says; reads what is left of it."""
     while record.raw_stream.read(MAX_BYTES):
         pass
-    return bool(record.raw_stream.limit)
+    # A record that declares no length is not limited: it ends where the file does.
+    return isinstance(record.raw_stream, LimitReader) and bool(record.raw_stream.limit)
 
 
 def _broken(tally: Tally, path: Path, offset: int, error: str) -> None:

@@ -60,6 +60,7 @@ def _undo(body: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
         for piece in _DECODERS[encoding](body):
             out.write(piece)
             if out.tell() > limit:
+                out.close()  # the error lives on, with this frame in its traceback
                 raise DecodedTooLargeError(f"{encoding} body decodes to more than {limit} bytes")
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError):
         sent_plain = not out.tell() and body.lstrip().startswith(b"<")

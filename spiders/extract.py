@@ -29,7 +29,7 @@ _HTML = re.compile(r"(?i)^\s*(?:text/html|application/xhtml\+xml)")
 _TEXT = re.compile(r"(?i)^\s*(?:text/|application/(?:.*\+)?xml|application/(?:x-)?gzip)")
 _HEAD_BYTES = 20_000  # a title stands within these
 # A tree takes some fifty times the bytes of its page; the largest honest pages have a tenth of it.
-PAGE_BYTES = 2_000_000
+PAGE_BYTES = 1_500_000
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]|^%PDF-")  # WHATWG MIME Sniffing, 3
 _BEFORE_MARKUP = b"\x00\xff\xfe\xef\xbb\xbf \t\r\n\f"  # byte order marks and white space
 

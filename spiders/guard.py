@@ -83,9 +83,9 @@ class AddressRefusedError(OSError):
 _OUTCOMES: tuple[tuple[type[BaseException], str], ...] = (
     (AddressRefusedError, "address"),
     (aiohttp.ClientSSLError, "tls"),
+    (CannotResolveHostError, "dns"),  # before time-outs: a slow resolver may be the cause
     (DownloadTimeoutError, "timeout"),
     (TimeoutError, "timeout"),
-    (CannotResolveHostError, "dns"),
     (DownloadCancelledError, "too_large"),
     (ResponseDataLossError, "truncated"),
     (aiohttp.ClientPayloadError, "truncated"),

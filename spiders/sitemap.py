@@ -31,10 +31,10 @@ def locations(body: bytes, limit: int, max_bytes: int) -> tuple[list[str], list[
     )
     try:
         for _, element in events:
-            name = etree.QName(element).localname if isinstance(element.tag, str) else ""
+            name = _local_name(element)
             if name == "loc" and element.text:
                 parent = element.getparent()
-                within = etree.QName(parent).localname if parent is not None else ""
+                within = _local_name(parent) if parent is not None else ""
                 (sitemaps if within == "sitemap" else pages).append(element.text.strip())
                 if len(pages) + len(sitemaps) >= limit:
                     break
@@ -42,6 +42,11 @@ def locations(body: bytes, limit: int, max_bytes: int) -> tuple[list[str], list[
     except etree.XMLSyntaxError:
         pass  # what was read before the break stands
     return pages, sitemaps
+
+
+def _local_name(element: etree._Element) -> str:
+    """Name without namespace; not by etree.QName, which refuses names that it has parsed."""
+    return str(element.tag).rpartition("}")[2]
 
 
 def _let_go(element: etree._Element) -> None:

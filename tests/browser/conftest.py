@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 import threading
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from hub.build import build
-from tests.browser.made import make_release
+from tests.browser.made import HOSTILE, make_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 TOOLS = Path(__file__).parents[2] / "hub" / "style" / "node_modules"
 
@@ -28,22 +29,56 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing: a test's output is its own."""
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The origin of a loopback server that serves the folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hub")
-    build(make_release(folder / "release"), folder / "site")
-    return folder / "site"
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_release(tmp_path_factory.mktemp("made") / "release")
+
+
+@pytest.fixture(scope="session")
+def site(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hub") / "site"
+    build(release, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def origin(site: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def split_origin(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same councils, as if they were too many for one page of the A–Z."""
+    folder = tmp_path_factory.mktemp("split") / "site"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hub.build.ONE_PAGE", 30)
+        build(release, folder)
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def hostile_origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A hub in whose release every text that others write is HOSTILE."""
+    folder = tmp_path_factory.mktemp("hostile")
+    build(make_release(folder / "release", 3, HOSTILE), folder / "site")
+    with served(folder / "site") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +92,34 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def tab(browser: Browser, origin: str) -> Iterator[Page]:
+    """One page for all tests that only look: none of them leaves anything behind."""
+    context = browser.new_context(base_url=origin)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
 def page(browser: Browser, origin: str) -> Iterator[Page]:
     """A fresh page that fails the test when the console reports an error."""
+    with watched(browser, origin) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser: Browser, origin: str) -> Iterator[Page]:
+    """A page of its own context; an error, a console error or a dialog fails the test."""
     context = browser.new_context(base_url=origin)
     page = context.new_page()
     said: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
     page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", refuse)
     page.on(
         "console", lambda message: said.append(message.text) if message.type == "error" else None
     )

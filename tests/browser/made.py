@@ -40,8 +40,13 @@ HOME = {
     "bluesky": "https://bsky.app/profile/{}.example",
     "nextdoor": "https://nextdoor.co.uk/agency-detail/{}",
     "google_plus": "https://plus.google.com/+{}",
+    "linktree": "https://linktr.ee/{}",
 }
 NETWORKS = ("twitter", "facebook", "youtube", "google_plus", *HANDLED[3:], "threads", "tiktok")
+HOSTILE = (
+    "<script>window.planted=1</script>\"'><img src=x onerror=window.planted=2>{{ 7*7 }}"
+    "\u202ejavascript:alert(1)\u202c =HYPERLINK(1)" + "A" * 10_000
+)
 STATUS = ("current", "current", "current", "unconfirmed", "parked", "missing")
 
 CYMRAEG: Row = {
@@ -88,6 +93,10 @@ def _accounts(council: Row, number: int) -> Iterator[Row]:
         if (number + place) % 5 == 4:
             continue
         yield _account(council, platform, f"{stem}Council", status=STATUS[(number * place) % 6])
+    if council is CYMRAEG:
+        yield _account(council, "twitter", "CyngorAberafon", language="cy")
+    if council is GAELIC:
+        yield _account(council, "linktree", f"{stem}Council")
     if number % 4 == 0:
         for service in ("libraries", "museums"):
             handle = f"{stem}{service.title()}"
@@ -111,7 +120,7 @@ def _account(council: Row, platform: str, handle: str, **extra: Any) -> Row:
         "service": None,
         "is_primary": extra.get("scope") != "service",
         "status": "current",
-        "language": "cy" if council is CYMRAEG and platform == "twitter" else None,
+        "language": "en" if council is CYMRAEG and platform == "twitter" else None,
         "confidence": 0.97,
         "pages_seen": 3,
         "evidence_url": site,
@@ -136,7 +145,11 @@ def _gss(council: Row) -> str:
 def _directory(council: Row, accounts: list[Row], number: int, networks: list[str]) -> Row:
     reached = _reached(number)
     links = {f"{name}_url": None for name in [*networks, "google"]}
-    links |= {f"{a['platform']}_url": a["url"] for a in accounts if a["is_primary"]}
+    links |= {
+        f"{a['platform']}_url": a["url"]
+        for a in accounts
+        if a["is_primary"] and a["platform"] in networks
+    }
     name = council["name"]
     return council | {
         "letter": name[0],
@@ -205,12 +218,12 @@ def _ended() -> list[Row]:
 
 
 def make_release(folder: Path, count: int = 40, hostile: str | None = None) -> Path:
-    """Write a release of `count` councils; `hostile` becomes a name, a label and a handle in it."""
+    """Write a release of `count` councils; `hostile` stands in every text that others write."""
     networks = list(NETWORKS)
     councils = list(_councils(count))
     if hostile is not None:
         councils.append(councils[-1] | {"council_id": "BAD", "name": "B" + hostile})
-        councils[-1]["names_other"] = [hostile]
+        councils[-1] |= {"names_other": [hostile], "region": hostile, "council_type": hostile}
     accounts: list[Row] = []
     directory: list[Row] = []
     for number, council in enumerate(councils):
@@ -221,14 +234,18 @@ def make_release(folder: Path, count: int = 40, hostile: str | None = None) -> P
         accounts += own
         directory.append(_directory(council, own, number, networks))
     directory.sort(key=lambda row: row["sort_name"])
-    tables = _tables(networks, councils, directory, accounts)
+    tables = _tables(networks, councils, directory, accounts, hostile)
     folder.mkdir(parents=True)
     write_tables(folder, tables, "1.2.0", "2026-11-20T09:30:00Z")
     return folder
 
 
 def _tables(
-    networks: list[str], councils: list[Row], directory: list[Row], accounts: list[Row]
+    networks: list[str],
+    councils: list[Row],
+    directory: list[Row],
+    accounts: list[Row],
+    hostile: str | None,
 ) -> dict[str, pa.Table]:
     held = {(row["council_id"], row["platform"]) for row in accounts}
     reached = {row["council_id"]: row["checked_on"] is not None for row in directory}
@@ -246,7 +263,7 @@ def _tables(
         for council in councils
         for name in networks
     ]
-    first = accounts[0]
+    first = accounts[-1] if hostile else accounts[0]
     change = {
         "release": "1.2.0",
         "released": NOW,
@@ -257,7 +274,7 @@ def _tables(
         "field": None,
         "old": None,
         "new": first["handle"],
-        "reason": "linked from the footer of the home page",
+        "reason": hostile or "linked from the footer of the home page",
     }
     gone = {
         "account_id": "aba-twitter-gone",
@@ -280,7 +297,7 @@ def _tables(
         {"version": v, "released": NOW - timedelta(days=d), "level": level, "summary": words}
         for v, d, level, words in (
             ("1.1.0", 7, "rows", "3 accounts added"),
-            ("1.2.0", 0, "rows", "1 account added"),
+            ("1.2.0", 0, "rows", hostile or "1 account added"),
         )
     ]
     rows: dict[str, list[Row]] = {name: [] for name in NAMES} | {
@@ -290,12 +307,25 @@ def _tables(
         "coverage": coverage,
         "changes": [change],
         "changelog": [change],
-        "history": [gone],
+        "history": [gone, *_parked(accounts)],
         "versions": versions,
     }
     arrow = {name: table.arrow() for name, table in schema.TABLES.items()}
     arrow["directory"] = schema.directory(networks).arrow()
     return {name: _table(rows[name], arrow[name]) for name in NAMES}
+
+
+def _parked(accounts: list[Row]) -> list[Row]:
+    """The ledger's rows of the parked accounts: parked before they were seen last."""
+    parked = datetime(2026, 10, 1, tzinfo=UTC)
+    kept = ("account_id", "council_id", "platform", "handle", "url", "kind", "scope", "status")
+    times = ("first_seen", "last_seen", "last_checked")
+    return [
+        {name: row[name] for name in (*kept, *times)}
+        | {"since": parked, "account_key": "parked", "reason": "its page says: not read here"}
+        for row in accounts
+        if row["status"] == "parked"
+    ]
 
 
 def _table(rows: list[Row], columns: pa.Schema) -> pa.Table:

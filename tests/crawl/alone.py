@@ -11,12 +11,15 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp.abc import AbstractResolver
 
 from spiders.run import crawl
 from tests.crawl.web import QUICK, register
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class PlannedResolver(AbstractResolver):
@@ -49,12 +52,19 @@ def peak() -> int:
     return int(kilobytes) // 1000
 
 
+def councils_of(websites: dict[str, str]) -> pd.DataFrame:
+    """A register of fictional councils, one for each host, with its home page."""
+    councils = register(*websites)
+    councils["council_id"] = [f"S{number:03d}" for number in range(len(websites))]
+    councils["council_type"] = "unitary authority"
+    councils["website"] = list(websites.values())
+    return councils
+
+
 def main(plan: dict[str, Any]) -> None:
     sites = plan["sites"]
     PlannedResolver.answers = {host: answers for host, (_, answers) in sites.items()}
-    councils = register(*sites)
-    councils["council_id"] = [f"S{number:03d}" for number in range(len(sites))]
-    councils["website"] = [url for url, _ in sites.values()]
+    councils = councils_of({host: url for host, (url, _) in sites.items()})
     settings = {
         "ADDRESS_RESOLVER": "tests.crawl.alone.PlannedResolver",
         "ALLOW_ADDRESSES": plan["allow"],

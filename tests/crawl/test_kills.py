@@ -10,10 +10,8 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,16 +19,17 @@ import pytest
 from pipeline.cli import steps
 from pipeline.refresh import refresh
 from pipeline.release import current, damage
-from tests.crawl.refresh_once import HOSTS, MOMENT, inputs
+from tests.crawl.refresh_once import HOSTS, MOMENT, inputs, main
 from tests.crawl.web import QUICK, page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+    from pathlib import Path
 
     from tests.crawl.web import Web
 
-ROOT = Path(__file__).parents[2]
-KILLS = 12
+KILLS = 15
 LONGEST_WAIT = {"crawl": 1.0, "build": 1.2, "check": 0.3, "publish": 0.1, "hub": 0.6}
 """Seconds for which a stage is left to run, at most, before it is killed."""
 
@@ -61,15 +60,23 @@ def first_release(web: Web, store: Path) -> None:
     fill(web, "DC")
 
 
-def start(web: Web, store: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.crawl.refresh_once", str(store), web.proxy],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def fork() -> ForkServerContext:
+    """Processes that have what a refresh imports in memory when they begin."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.crawl.refresh_once"])
+    return context
+
+
+def start(fork: ForkServerContext, web: Web, store: Path) -> ForkServerProcess:
+    process = fork.Process(target=main, args=(store, web.proxy))
+    process.start()
+    return process
+
+
+def exit_of(process: ForkServerProcess) -> int | None:
+    process.join()
+    return process.exitcode
 
 
 def stage(store: Path) -> tuple[str, str]:
@@ -78,17 +85,17 @@ def stage(store: Path) -> tuple[str, str]:
     return record["stage"], record["state"]
 
 
-def kill_in(process: subprocess.Popen[str], store: Path, wanted: str, after: float) -> bool:
+def kill_in(process: ForkServerProcess, store: Path, wanted: str, after: float) -> bool:
     """Kill a refresh some time after it came to a stage; False where it was over before."""
     record = store / "refresh" / "run.json"
     before = record.stat().st_mtime_ns
-    while process.poll() is None:
+    while process.is_alive():
         if record.stat().st_mtime_ns != before and stage(store) == (wanted, "running"):
             time.sleep(after)
             break
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+    process.kill()
+    return exit_of(process) == -signal.SIGKILL
 
 
 def contents(folder: Path) -> Mapping[str, bytes]:
@@ -103,9 +110,8 @@ def differing(folder: Path, expected: Mapping[str, bytes]) -> list[str]:
     return sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a killed process leaves its pipe to us
 def test_a_killed_refresh_leaves_a_whole_release_and_resumes_to_the_same_one(
-    web: Web, tmp_path: Path
+    fork: ForkServerContext, web: Web, tmp_path: Path
 ) -> None:
     seed = int(os.environ.get("DIGITAL_COUNCILS_SEED", time.time_ns() % 1_000_000))
     print(f"DIGITAL_COUNCILS_SEED={seed}")
@@ -114,12 +120,12 @@ def test_a_killed_refresh_leaves_a_whole_release_and_resumes_to_the_same_one(
     first_release(web, first)
     shutil.copytree(first, undisturbed, symlinks=True)
     shutil.copytree(first, store, symlinks=True)
-    assert start(web, undisturbed).wait() == 0
+    assert exit_of(start(fork, web, undisturbed)) == 0
     old, new = contents(first / "current"), contents(undisturbed / "current")
     killed = 0
     for _ in range(KILLS):
         wanted = chance.choice(list(LONGEST_WAIT))
-        process = start(web, store)
+        process = start(fork, web, store)
         killed += kill_in(process, store, wanted, chance.uniform(0, LONGEST_WAIT[wanted]))
         assert damage(store / "current") == []
         assert min(differing(store / "current", each) for each in (old, new)) == [], wanted
@@ -127,8 +133,7 @@ def test_a_killed_refresh_leaves_a_whole_release_and_resumes_to_the_same_one(
         if stage(store)[1] == "published":
             shutil.rmtree(store)
             shutil.copytree(first, store, symlinks=True)
-    last = start(web, store)
-    assert last.wait() == 0
+    assert exit_of(start(fork, web, store)) == 0
     assert differing(store / "current", new) == []
     assert differing(store / "site", contents(undisturbed / "site")) == []
     assert current(store) == current(undisturbed) != current(first)

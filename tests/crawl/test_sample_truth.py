@@ -13,6 +13,7 @@ from spiders.sample import sample_sites
 
 ROOT = Path(__file__).parents[2]
 KEY = ["council_id", "platform", "account"]
+COLUMNS = ["role", "service", "primary", "language", "status"]
 TRUTH = pd.read_csv(sample_sites().parent / "expected.csv", dtype="str", keep_default_na=False)
 OFFICIAL = TRUTH[TRUTH["role"].isin(("corporate", "service"))].set_index(KEY)
 
@@ -25,10 +26,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     command = [sys.executable, "-c", code, "demo", "--out", str(out)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    table = pd.read_csv(out / "release" / "accounts.csv", dtype="str", keep_default_na=False)
-    primary = table["is_primary"].str.casefold().map({"true": "yes", "false": "no"})
-    table = table.assign(primary=primary).rename(columns={"handle": "account", "scope": "role"})
-    return table.set_index(KEY)
+    table = pd.read_parquet(out / "release" / "accounts.parquet")
+    table = table.assign(primary=table["is_primary"].map({True: "yes", False: "no"}))
+    table = table.rename(columns={"handle": "account", "scope": "role"}).set_index(KEY)
+    return table[COLUMNS].astype("str").fillna("")
 
 
 def test_every_official_account_is_published(accounts: pd.DataFrame) -> None:
@@ -39,7 +40,7 @@ def test_no_other_account_is_published(accounts: pd.DataFrame) -> None:
     assert sorted(set(accounts.index) - set(OFFICIAL.index)) == []
 
 
-@pytest.mark.parametrize("column", ["role", "service", "primary", "language", "status"])
+@pytest.mark.parametrize("column", COLUMNS)
 def test_published_accounts_are_told_as_a_person_tells_them(
     accounts: pd.DataFrame, column: str
 ) -> None:

@@ -6,12 +6,15 @@ import csv
 import gzip
 import json
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lxml import etree, html
 
@@ -19,16 +22,12 @@ from hub import content, links
 from hub.build import build
 from hub.release import HubError
 from pipeline import schema
-from tests.browser.made import NETWORKS, make_release
+from tests.browser.made import HOSTILE, NETWORKS, make_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
-HOSTILE = (
-    "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
-    "\u202ejavascript:alert(1)\u202c =HYPERLINK(1)" + "A" * 10_000
-)
 
 
 @pytest.fixture(scope="module")
@@ -201,15 +200,61 @@ def test_council_page_shows_evidence_and_dates_of_every_account(site: Path, rele
 
 
 def test_council_page_says_what_was_not_found_and_when(site: Path) -> None:
-    rows = page(site, "council/ABA").xpath("//table//tr[td]")
-    assert "Looked, found none" in {row.xpath("string(td[1])") for row in rows}
-    assert all(row.xpath("td[2]/time") for row in rows)
+    (row,) = page(site, "council/ABA").xpath("//table//tr[td]")
+    assert row.xpath("string(th)") == "Looked, found none"
+    assert row.xpath("td[1]/time")
+    assert "Threads" in row.xpath("string(td[2])")
+
+
+def test_network_with_an_account_is_not_among_those_not_found(site: Path, release: Path) -> None:
+    with (release / "accounts.csv").open(newline="", encoding="utf-8") as file:
+        listed = {row["platform"] for row in csv.DictReader(file) if row["council_id"] == "ABA"}
+    named = page(site, "council/ABA").xpath("string(//table//tr/td[2])").split(", ")
+    assert "facebook" in listed
+    assert "Facebook" not in named
 
 
 def test_council_that_kept_us_out_is_not_called_empty(site: Path) -> None:
     (row,) = page(site, "connect").xpath("(//li[@data-d='never'])[1]")
-    assert "robots.txt" in row.text_content()
+    assert "Its website could not be read: its robots.txt" in row.text_content()
     assert "No account found" not in row.text_content()
+
+
+def test_page_of_a_council_that_kept_us_out_says_why(site: Path) -> None:
+    (href,) = page(site, "connect").xpath("(//li[@data-d='never'])[1]//a[@class='name']/@href")
+    said = page(site, href).xpath("string(//main)")
+    assert "Its website could not be read: its robots.txt" in said
+    assert "No account found" not in said
+
+
+def test_twins_are_told_apart_by_their_language(site: Path) -> None:
+    links = page(site, "connect").xpath("//a[@data-p='twitter'][contains(., '(')]/text()")
+    welsh = page(site, "cy/connect").xpath("//a[@data-p='twitter'][contains(., '(')]/text()")
+    heads = page(site, "council/ABA").xpath("//h3[starts-with(., 'X')]/text()")
+    assert (links, welsh) == (["X (English)", "X (Welsh)"], ["X (Saesneg)", "X (Cymraeg)"])
+    assert heads == ["X (English): ", "X (Welsh): "]
+
+
+@pytest.mark.parametrize(
+    ("status", "brief", "whole"),
+    [
+        ("unconfirmed", "not confirmed since 17 November 2026", "Last seen on 17 November 2026"),
+        ("missing", "no longer linked, last seen 17 November 2026", "It was not there when we"),
+        ("parked", "parked or unattended since 1 October 2026", "Its page says: not read here"),
+        ("retired", None, "has ended. Recorded so since 17 November 2026"),
+    ],
+)
+def test_status_stands_in_words_with_its_date(
+    site: Path, status: str, brief: str | None, whole: str
+) -> None:
+    shown = [
+        tree.xpath("string(//main)")
+        for path, tree in pages(site)
+        if path.startswith("/council/Q") and tree.xpath(f"//*[contains(@class,'tag-{status}')]")
+    ]
+    assert shown
+    assert all(whole in text for text in shown)
+    assert brief is None or f"({brief})" in page(site, "connect").xpath("string(//main)")
 
 
 def test_report_link_carries_the_row(site: Path) -> None:
@@ -263,6 +308,59 @@ def test_figures_are_counted_from_the_release(site: Path, release: Path) -> None
         using = {r["council_id"] for r in csv.DictReader(file) if r["platform"] == "bluesky"}
     (row,) = page(site, "insight/networks").xpath("//tr[th[text()='Bluesky']]")
     assert row.xpath("string(td[1])") == str(len(using))
+
+
+def test_network_that_is_not_looked_for_is_in_no_chart(site: Path) -> None:
+    listed = json.loads((site / "api/accounts.json").read_text())["accounts"]
+    assert "linktree" in {row[0] for row in listed}
+    for name in ("networks", "nations", "types", "regions", "coverage"):
+        assert "Linktree" not in page(site, f"insight/{name}").xpath("string(//main)"), name
+
+
+def test_share_stands_with_both_of_its_numbers(site: Path) -> None:
+    texts = page(site, "insight/nations").xpath("//*[local-name()='svg']//*[local-name()='text']")
+    shares = [text.text for text in texts if "%" in (text.text or "")]
+    assert shares
+    assert all(re.fullmatch(r"\d+% \(\d+ of \d+\)", share) for share in shares)
+
+
+def test_first_release_is_said_to_be_the_first(release: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    shutil.copytree(release, folder)
+    versions = pq.read_table(folder / "versions.parquet")
+    pq.write_table(versions.slice(1), folder / "versions.parquet")
+    build(folder, tmp_path / "site")
+    tree = page(tmp_path / "site", "insight/changes")
+    assert "This is the first release" in tree.xpath("string(//main)")
+    assert tree.xpath("//*[local-name()='svg']") == []
+
+
+def test_directory_of_many_councils_has_a_page_per_letter(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.build.ONE_PAGE", 30)
+    site = tmp_path / "site"
+    build(release, site, base="/some/where")
+    listed = [
+        name.text
+        for path in sorted((site / "connect").glob("?/index.html"))
+        for name in html.fromstring(path.read_bytes()).xpath("//a[@class='name']")
+    ]
+    assert len(listed) == len(set(listed)) == 40
+    assert page(site, "connect").xpath("//a[@class='name']") == []
+    assert len(json.loads((site / "api/search.json").read_text())["councils"]) == 40
+    assert broken_links(site, "/some/where/") == []
+
+
+def test_address_that_is_none_is_refused_by_name(release: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    shutil.copytree(release, folder)
+    rows = pq.read_table(folder / "accounts.parquet").to_pylist()
+    rows[0]["url"] = "javascript:alert(1)"
+    schema_of = pq.read_schema(folder / "accounts.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema_of), folder / "accounts.parquet")
+    with pytest.raises(HubError, match=r"url of .* is 'javascript:alert"):
+        build(folder, tmp_path / "site")
 
 
 def test_dictionary_describes_every_published_column(site: Path) -> None:
