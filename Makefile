@@ -47,7 +47,7 @@ lock: $(VENV)/.dev  ## write the lock files again, hashed and without addresses
 		--no-emit-index-url --no-emit-find-links --extra build --extra dev -c requirements.txt \
 		pyproject.toml -o requirements-dev.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links -c requirements-dev.txt --extra bench \
+		--no-emit-index-url --no-emit-find-links --extra bench -c requirements-dev.txt \
 		pyproject.toml -o requirements-bench.txt
 
 clean:  ## remove the environment and everything built

@@ -26,7 +26,8 @@ def dictionary() -> str:
 
 def _table(table: Table) -> str:
     key = f"\nA row is known by {', '.join(table.key)}.\n" if table.key else ""
-    head = f"## {table.name}\n\n{table.description}.\n{key}\n| Column | Type | Meaning |\n| --- | --- | --- |\n"
+    head = f"## {table.name}\n\n{table.description}.\n{key}\n"
+    head += "| Column | Type | Meaning |\n| --- | --- | --- |\n"
     return head + "".join(_row(column) for column in table.columns)
 
 
