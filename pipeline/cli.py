@@ -696,7 +696,7 @@ def review(
     target = overrides_path or OVERRIDES
     if sheet:
         rows = reviewing.read_sheet(sheet, date.today())
-        click.echo(f"{target}: {reviewing.append_overrides(target, rows)} decisions added")
+        click.echo(f"{target}: decisions added: {reviewing.append_overrides(target, rows)}")
         return
     before = tables_of(previous) if previous else None
     questions = reviewing.questions(tables_of(release), before).head(limit)
