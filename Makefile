@@ -7,7 +7,7 @@ DC := $(BIN)/digital-councils
 RELEASES ?= build/releases
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hub test refresh check lint bench lock clean
+.PHONY: help demo hub test refresh check lint fuzz audit bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,16 @@ lint: $(VENV)/.dev  ## style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-check: lint  ## lint, then the gates on the last release made here
+check: lint build/demo/release  ## lint, licences, and the gates on the demo's release
+	@$(BIN)/pytest -q tests/unit/test_licences.py
 	@$(DC) check build/demo/release
+
+fuzz: $(VENV)/.dev  ## look longer for input that breaks a reader
+	@$(BIN)/pytest --hypothesis-profile=fuzz tests/property tests/crawl/test_robots.py tests/crawl/test_extract.py
+	@FAULT_SEEDS=10 $(BIN)/pytest tests/crawl/test_faults.py -k four_hundred
+
+audit: $(VENV)/.dev  ## ask for known advisories on what is locked (needs the network)
+	@$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.txt
 
 bench: $(VENV)/.bench  ## measure speed as ratios, beside the peers
 	@$(BIN)/python -m tests.bench

@@ -65,7 +65,9 @@ def build(release: Path, out: Path, base: str = "/") -> None:
 
 
 def _refuse_strangers(folder: Path) -> None:
-    """A folder that we did not make is not ours to remove."""
+    """A folder that we did not make is not ours to remove, nor a link that a refresh turns."""
+    if folder.is_symlink():
+        raise HubError(f"{folder}: is a link, as a refresh makes it; name another folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise HubError(f"{folder}: holds files that are not a hub's; name another folder")
 

@@ -340,7 +340,7 @@ def tables_of(release: Path) -> dict[str, pd.DataFrame]:
     return {name: read.frame(name) for name in read.tables}
 
 
-@main.command(epilog=example("explain Bradford --release build/release"))
+@main.command(epilog=example("explain Bradford"))
 @click.argument("council")
 @release_option
 def explain(council: str, release: Path) -> None:
@@ -362,7 +362,7 @@ LOOKED_UP = (
 )
 
 
-@main.command(epilog=example("lookup https://x.com/bradfordmdc --release build/release"))
+@main.command(epilog=example("lookup https://x.com/bradfordmdc"))
 @click.argument("urls", nargs=-1, required=True)
 @release_option
 @form_option
@@ -417,7 +417,7 @@ def diff(old: Path, new: Path, form: str) -> None:
         click.echo("No differences.")
 
 
-@main.command(epilog=example("hub build/release --out build/site"))
+@main.command(epilog=example("hub build/current --out build/hub"))
 @click.argument("release", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Site to write.")
 @click.option("--base", default="/", show_default=True, help="Path that the site will stand under.")
@@ -652,7 +652,7 @@ def rollback(store: Path, base: str) -> None:
     click.echo(f"{store / 'current'}: release {version} is published again")
 
 
-@main.command(epilog=example("review --release build/current --author 'A. Maintainer'"))
+@main.command(epilog=example("review --author 'A. Maintainer'"))
 @release_option
 @click.option(
     "--previous",
