@@ -359,8 +359,9 @@ class _Run:
         unread = int((~directory["check_outcome"].isin(READ)).sum())
         accounts = read_table(folder / "accounts.parquet").num_rows
         changed = read_table(folder / "changes.parquet").to_pandas()
-        told = f"Release {version} is published: {accounts:,} accounts of {len(directory):,} "
-        told += f"councils; {summary(changed)}."
+        holders = int((directory["accounts"] > 0).sum())
+        told = f"Release {version} is published: {accounts:,} accounts of {holders:,} "
+        told += f"of {len(directory):,} councils; {summary(changed)}."
         if unread:
             told += f" {unread:,} councils could not be read; {folder / REPORT} says what to do."
         return told
