@@ -1,4 +1,4 @@
-"""The direction of imports, as docs/architecture draws it: facts flow one way."""
+"""The direction of imports: facts flow one way, from the register to the hub."""
 
 from __future__ import annotations
 
