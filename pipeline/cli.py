@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.faults import is_ours
 from pipeline.show import FORMATS, show
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pipeline.checks import Finding
     from pipeline.refresh import Crawled, Steps
     from spiders.run import RunReport
-
-OUR_PACKAGES = ("pipeline", "spiders", "hub")
 
 
 class Commands(click.Group):
@@ -39,8 +38,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ValueError as fault:
-            # Only an exception class of ours is about the input; any other is a defect.
-            if type(fault).__module__.split(".")[0] not in OUR_PACKAGES:
+            if not is_ours(fault):
                 raise
             click.echo(f"digital-councils: {fault}", err=True)
             ctx.exit(1)
@@ -72,6 +70,9 @@ release_option = click.option(
     default=Path("build/current"),
     show_default=True,
     help="The release to read; by default the one that `refresh` published.",
+)
+base_option = click.option(
+    "--base", default="/", show_default=True, help="Path that the site will stand under."
 )
 
 
@@ -420,7 +421,7 @@ def diff(old: Path, new: Path, form: str) -> None:
 @main.command(epilog=example("hub build/current --out build/hub"))
 @click.argument("release", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Site to write.")
-@click.option("--base", default="/", show_default=True, help="Path that the site will stand under.")
+@base_option
 def hub(release: Path, out: Path, base: str) -> None:
     """Build the static hub of a release: guides, A–Z, insight and data."""
     from hub import build as site
@@ -518,9 +519,6 @@ store_option = click.option(
     show_default=True,
     help="Folder of the published releases: `current`, `site`, and the work in progress.",
 )
-base_option = click.option(
-    "--base", default="/", show_default=True, help="Path that the site will stand under."
-)
 
 
 @main.command(epilog=example("refresh --resume"))
@@ -586,7 +584,7 @@ def refresh(
                 store, lent, inputs, clock=time.time, say=click.echo, resume=resume
             )
     except ValueError as fault:
-        if type(fault).__module__.split(".")[0] not in OUR_PACKAGES:
+        if not is_ours(fault):
             raise
         click.echo(f"digital-councils: {fault}", err=True)
         sys.exit(2)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import checks, health
 from pipeline.build import build
 from pipeline.changes import summary
+from pipeline.faults import is_ours
 from pipeline.health import read_whole, write_whole
 from pipeline.lock import locked
 from pipeline.register import on_day
@@ -48,7 +49,6 @@ MEMORIES, SITES, SITE = "memory", "sites", "site"
 HEALTH = "health.json"
 EXIT = {"published": 0, "refused": 1, "stopped": 1, "failed": 2}
 READ = ("ok", "not_modified")
-OURS = ("pipeline", "spiders", "hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +428,7 @@ def _crawl_ids(folder: Path) -> list[str]:
 
 def _speaks_for_itself(error: Exception) -> bool:
     """Whether an error names its cause to a maintainer, so that a trace would only hide it."""
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in OURS
+    return isinstance(error, OSError) or is_ours(error)
 
 
 def _stamp(seconds: float) -> str:
