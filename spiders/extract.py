@@ -163,6 +163,8 @@ def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fet
     body = answer.body[:PAGE_BYTES]
     page = observe(body, answer.url, answer.headers.get("content-type"), known)
     fetch.observations = page.observations
+    if page.truncated:
+        fetch.outcome = "truncated"
     if not page.observations and not page.refresh and page.is_empty_shell:
         fetch.outcome = "needs_browser"
     return fetch, page

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MOST_OBSERVATIONS = 2_000
 MOST_LINKS = 5_000
 MOST_MENTIONS = 1_000
-LONGEST_LINK_TEXT = 200
 _MOST_DATA_NAMES = 40
 
 _INVISIBLE = re.compile(r"[\s\x00-\x20\u200b-\u200f\u2060\ufeff\xa0]+")
@@ -51,21 +50,12 @@ _SILENT_TAGS = frozenset({"script", "style", "title", "option", "iframe"})
 _SILENT_HOLDERS = frozenset({"code", "quotation"})
 
 
-@dataclass(slots=True)
-class Link:
-    """A link for the frontier: absolute URL without fragment, its text, and its region."""
-
-    url: str
-    text: str
-    region: str
-
-
 @dataclass
 class Page:
     """What one page carries.
 
     `observations` are the candidates, `truncated` says that a limit cut them. All else is worked
-    out when it is asked for, as the pages that are only scanned for accounts need none of it.
+    out when it is asked for, as the pages of an archive need none of it.
     """
 
     observations: list[Observation]
@@ -78,7 +68,7 @@ class Page:
 
     @cached_property
     def anchors(self) -> list[tuple[etree._Element, str]]:
-        """Elements that lead to a web address, with it as written, in document order."""
+        """The first MOST_LINKS elements that lead to a web address, with it as written."""
         found = []
         site = site_of(self.base_url)
         for element in islice(self.root.iter(*_LINKING_TAGS), MOST_LINKS):
@@ -88,46 +78,10 @@ class Page:
         return found
 
     @cached_property
-    def links(self) -> list[Link]:
-        """Absolute http(s) links of a, area and frames in document order, each URL once."""
-        found: dict[str, Link] = {}
-        for element, href in self.anchors:
-            url = _joined(self.base_url, href)
-            if url and url not in found:
-                text = (text_of(element) or element.get("title") or "")[:LONGEST_LINK_TEXT]
-                region = _region(self.standings.of(element))
-                found[url] = Link(url, text, region)
-        return list(found.values())
-
-    @cached_property
-    def title(self) -> str | None:
-        """The page's own title; not that of a drawing."""
-        for title in self.root.iter("title"):
-            parent = title.getparent()
-            if parent is None or parent.tag != "svg":
-                return text_of(title) or None
-        return None
-
-    @cached_property
     def language(self) -> str | None:
         """The language that the page declares for itself."""
         declared = self.root.get("lang") or self.root.get("xml:lang")
         return language_tag(declared) or language_tag(_http_equiv(self.root, "content-language"))
-
-    @cached_property
-    def canonical(self) -> str | None:
-        """Absolute URL of `link rel=canonical`."""
-        return next(self._linked("canonical"), None)
-
-    @cached_property
-    def sitemaps(self) -> list[str]:
-        """Absolute URLs of `link rel=sitemap`."""
-        return list(self._linked("sitemap"))
-
-    def _linked(self, relation: str) -> Iterator[str]:
-        for link in self.root.iter("link"):
-            if relation in (link.get("rel") or "").lower().split() and link.get("href"):
-                yield urljoin(self.base_url, link.get("href", ""))
 
     @cached_property
     def refresh(self) -> str | None:
@@ -165,7 +119,7 @@ class _Scanner:
         self.base_url = _base_url(self.root, base_url)
         self.site = site_of(self.base_url)
         self.standings = Standings()
-        self.links = 0
+        self.passed_over: set[str | None] = set()  # hrefs that lead to nothing to observe
         self.observations: dict[tuple[str, str, str, str | None], Observation] = {}
         self.truncated = False
         self.same_as_in_json = 0
@@ -173,7 +127,7 @@ class _Scanner:
 
     def page(self) -> Page:
         self._by_tag()
-        if b"lick=" in self.markup:  # in any writing but capitals, which cost a copy of the page
+        if b"lick=" in self.markup or b"LICK=" in self.markup:
             self._onclicks()
         if self.markup.count(b"ameAs") > self.same_as_in_json:
             self._declarations()
@@ -221,17 +175,13 @@ class _Scanner:
             "frame": self._frame,
             **dict.fromkeys(elements, self._own_element),
         }
-        anchor = self._anchor
+        passed_over = self.passed_over
         for element in self.root.iter(*handlers):
-            tag = element.tag
-            if tag == "a":
-                anchor(element)
-            else:
-                handlers[str(tag)](element)
-        self.truncated = self.truncated or self.links > MOST_LINKS
+            # Nine links in ten end here: the name of an element costs more than its href.
+            if element.get("href") not in passed_over:
+                handlers[str(element.tag)](element)
 
     def _anchor(self, element: etree._Element) -> None:
-        self.links += 1
         href = element.get("href")
         if href is None:
             self._anchor_without_href(element)
@@ -240,6 +190,7 @@ class _Scanner:
             href = href[:LONGEST_HREF]
         target = target_of(href, self.site)
         if target in _NOT_OBSERVED:
+            self.passed_over.add(href)
             return
         if len(self.observations) >= MOST_OBSERVATIONS:
             self.truncated = True
@@ -325,7 +276,6 @@ class _Scanner:
 
     def _frame(self, element: etree._Element) -> None:
         source = element.get("src") or ""
-        self.links += 1
         if self._target(source) == "network":
             self._emit("iframe", self.standings.of(element), source)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.schema import MECHANISMS, REGIONS
 from spiders.read import observe
-from spiders.scan import MOST_OBSERVATIONS, scan
+from spiders.scan import MOST_LINKS, MOST_OBSERVATIONS, scan
 from spiders.target import LONGEST_HREF, target_of
 from spiders.written import in_json_ld, in_script, in_text
 
@@ -89,11 +89,9 @@ def test_any_bytes_give_observations_of_known_kinds(body: bytes, content_type: s
 @given(BODIES)
 def test_any_bytes_give_the_page_itself(body: bytes) -> None:
     page = scan(body, BASE)
-    assert all(link.url.startswith(("http://", "https://")) for link in page.links)
-    assert page.title != ""
+    assert len(page.anchors) <= MOST_LINKS
     assert page.language != ""
     assert page.refresh != ""
-    assert page.canonical != ""
     assert page.is_empty_shell in {True, False}
 
 
