@@ -34,16 +34,17 @@ lint: $(VENV)/.dev  ## style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-check: lint build/demo/release  ## lint, licences, and the gates on the demo's release
+check: lint build/demo/release  ## lint, licences, advisories, and the gates on the demo's release
 	@$(BIN)/pytest -q tests/unit/test_licences.py
+	@$(BIN)/python -m tests.audit
 	@$(DC) check build/demo/release
 
 fuzz: $(VENV)/.dev  ## look longer for input that breaks a reader
 	@$(BIN)/pytest --hypothesis-profile=fuzz tests/property tests/crawl/test_robots.py tests/crawl/test_extract.py
 	@FAULT_SEEDS=10 $(BIN)/pytest tests/crawl/test_faults.py -k four_hundred
 
-audit: $(VENV)/.dev  ## ask for known advisories on what is locked (needs the network)
-	@$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.txt
+audit: $(VENV)/.dev  ## ask for known advisories on what is locked, and fail without an answer
+	@$(BIN)/python -m tests.audit --strict
 
 bench: $(VENV)/.bench  ## measure speed as ratios, beside the peers
 	@$(BIN)/python -m tests.bench

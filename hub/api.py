@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hub.release import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hub.councils import Council
     from hub.release import Release, Row
@@ -28,28 +28,22 @@ def files(
     councils: list[Council],
     networks: list[Row],
     address: Callable[[str], str],
-) -> dict[str, str]:
-    """Every file of the interface: path from the site's root → text."""
+) -> Iterator[tuple[str, str]]:
+    """Every file of the interface: path from the site's root, and text."""
     head = {"version": release.version, "licence": licence(release)}
-    texts = {
-        "api/version.json": _json(
-            head
-            | {
-                "as_of": plain(release.as_of),
-                "councils": len(councils),
-                "accounts": len(release.accounts),
-            }
-        ),
-        "api/networks.json": _json(head | {"networks": networks}),
-        "api/councils.json": _json(head | {"councils": [_brief(c, address) for c in councils]}),
-        "api/accounts.json": _json(head | {"accounts": _lookup(councils)}),
+    about = {
+        "as_of": plain(release.as_of),
+        "councils": len(councils),
+        "accounts": len(release.accounts),
     }
+    yield "api/version.json", _json(head | about)
+    yield "api/networks.json", _json(head | {"networks": networks})
+    yield "api/councils.json", _json(head | {"councils": [_brief(c, address) for c in councils]})
+    yield "api/accounts.json", _json(head | {"accounts": _lookup(councils)})
     for council in councils:
-        texts[f"api/council/{council.id}.json"] = _json(
-            head | {"council": _whole(council, address)}
-        )
-        texts[f"council/{council.id}/accounts.csv"] = accounts_csv(council.accounts)
-    return texts
+        whole = {"council": _whole(council, address)}
+        yield f"api/council/{council.id}.json", _json(head | whole)
+        yield f"council/{council.id}/accounts.csv", accounts_csv(council.accounts)
 
 
 def licence(release: Release) -> str | None:
@@ -119,8 +113,40 @@ def _lookup(councils: list[Council]) -> list[list[Any]]:
 
 
 def search(councils: list[Council]) -> str:
-    """What finds a council from the entrance of an A–Z of many pages: id, name, other words."""
-    return _json({"councils": [[c.id, c.row["name"], c.words] for c in councils]})
+    """What finds and filters councils in an A–Z of many pages: see content/data/api.md.
+
+    Each text that several councils share stands once, in a list, and each council has its place
+    there. A handle that the name already spells is left out.
+    """
+    shared: dict[str, dict[str, int]] = {name: {} for name in ("nations", "regions", "types")}
+    shared |= {"above": {"": 0}, "networks": {}}
+
+    def place(name: str, value: str | None) -> int:
+        return shared[name].setdefault(value or "", len(shared[name]))
+
+    rows = [
+        [
+            council.id,
+            council.row["name"],
+            _words(council),
+            place("nations", council.row["nation"]),
+            place("regions", council.row["region"]),
+            place("types", council.row["council_type"]),
+            place("above", council.county),
+            council.fresh,
+            sorted({place("networks", link.platform) for link in council.links}),
+        ]
+        for council in councils
+    ]
+    return _json({name: list(values) for name, values in shared.items()} | {"councils": rows})
+
+
+def _words(council: Council) -> str:
+    """Other names and handles, as far as the name does not spell them."""
+    spelt = council.row["name"].casefold().replace(" ", "")
+    handles = {row["handle"] for row in council.accounts}
+    telling = [h for h in sorted(handles) if h.casefold().lstrip("@") not in spelt]
+    return " ".join([*(council.row["names_other"] or []), *telling])
 
 
 def feed_entries(release: Release, title: Callable[[Row], str]) -> list[Row]:

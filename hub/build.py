@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, PackageLoader, PrefixLoader
+from markupsafe import Markup
 
-from hub import api, content, councils, insight
+from hub import api, az, content, councils, insight
 from hub.release import HubError, Release, read_release
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 REPORTED_ROWS = 30
 ONE_PAGE = 1_000  # councils that the A–Z holds on one page; more of them get a page per letter
 
@@ -56,9 +56,12 @@ def build(release: Path, out: Path, base: str = "/") -> None:
     for folder in (out, beside):
         _refuse_strangers(folder)
     shutil.rmtree(beside, ignore_errors=True)
+    made: set[Path] = set()
     for path, data in site.files():
         target = beside / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent not in made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.add(target.parent)
         target.write_bytes(data)
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
@@ -90,7 +93,11 @@ class Site:
         self.markdown = content.Markdown(self.base)
         self.figures = insight.figures(release, self.councils, self.network)
         self.split = len(self.councils) > ONE_PAGE
+        principal = set(self.settings["principal"])
+        self.wide = not principal.issuperset(c.row["council_type"] for c in self.councils)
+        self.choices = az.choices(self.councils, release.networks)
         self._names = {council.id: council.row["name"] for council in self.councils}
+        self._parts: dict[tuple[object, ...], Markup] = {}
         self.templates = self._environment()
 
     def _environment(self) -> Environment:
@@ -100,7 +107,13 @@ class Site:
                 "govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja"),
             }
         )
-        env = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        env = Environment(
+            loader=loader,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
         env.globals.update(
             site=self,
             url=self.url,
@@ -178,23 +191,27 @@ class Site:
         return sorted(n for n in names if Path(n).name == n and (folder / n).is_file())
 
     def _texts(self) -> Iterator[tuple[str, str]]:
-        html = [
-            *self._guidance(),
-            *self._directory(),
-            *self._insight_and_data(),
-            *self._moved_pages(),
-            ("index.html", self._render("home.html", path="/")),
-        ]
-        yield from html
+        paths = []
+        for path, html in self._pages():
+            paths.append(path)
+            yield path, html
         yield "404.html", self._render("404.html", path="/404.html")
         networks = self._network_rows()
-        yield from api.files(self.release, self.councils, networks, self.url).items()
+        yield from api.files(self.release, self.councils, networks, self.url)
         if self.split:
             yield "api/search.json", api.search(self.councils)
         entries = api.feed_entries(self.release, self._change_title)
         yield "changes.xml", self._render("feed.xml", entries=entries)
-        yield "sitemap.xml", self._render("sitemap.xml", paths=_canonical(html, self.moved))
+        yield "sitemap.xml", self._render("sitemap.xml", paths=_canonical(paths, self.moved))
         yield "robots.txt", f"User-agent: *\nAllow: /\nSitemap: {self.absolute('/sitemap.xml')}\n"
+
+    def _pages(self) -> Iterator[tuple[str, str]]:
+        """Every page that has an address of its own."""
+        yield from self._guidance()
+        yield from self._directory()
+        yield from self._insight_and_data()
+        yield from self._moved_pages()
+        yield "index.html", self._render("home.html", path="/")
 
     def _guidance(self) -> Iterator[tuple[str, str]]:
         for section, about in self.settings["sections"].items():
@@ -239,41 +256,24 @@ class Site:
                 )
 
     def _az(self, shared: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        """The A–Z: all councils on one page, or an entrance and a page for each letter."""
-        filed: dict[str, list[Council]] = {}
-        for council in self.councils:
-            filed.setdefault(council.row["letter"], []).append(council)
-        letters = [*LETTERS, *sorted(set(filed) - set(LETTERS))]
-        paths = {each: f"/connect/{content.slug(each) or n}/" for n, each in enumerate(letters)}
-        lists = {"": [] if self.split else self.councils} | (filed if self.split else {})
-        for letter, listed in lists.items():
-            path = paths[letter] if letter else "/connect/"
-            yield (
-                path,
-                self._render(
-                    "az.html",
-                    path=path,
-                    letter=letter,
-                    letters=letters,
-                    filed=filed,
-                    paths=paths if self.split else {},
-                    entrance=self.split and not letter,
-                    listed=listed,
-                    choices=self._choices(listed),
-                    **shared,
-                ),
-            )
+        """The A–Z: all councils on one page; or an entrance, and pages by letter and by facet."""
+        filed = az.by_letter(self.councils)
+        letters = az.letters(filed)
+        shared = shared | {"filed": filed, "letters": letters, "choices": self.choices}
+        whole = az.Listing(az.START, [] if self.split else self.councils, [])
+        if not self.split:
+            yield whole.path, self._listing("az.html", whole, shared)
+            return
+        paths = {each: az.letter_path(n, each) for n, each in enumerate(letters) if each in filed}
+        shared |= {"paths": paths}
+        yield whole.path, self._listing("az.html", whole, shared)
+        for page in az.letter_pages(self.councils):
+            yield page.path, self._listing("az.html", page, shared)
+        for page in az.facet_pages(self.councils, self.choices):
+            yield page.path, self._listing("names.html", page, shared)
 
-    def _choices(self, listed: list[Council]) -> dict[str, list[str]]:
-        """What the filters of the A–Z offer: the values that occur."""
-        rows = [council.row for council in listed]
-        used = {link.platform for council in listed for link in council.links}
-        return {
-            "nation": sorted({row["nation"] for row in rows}),
-            "region": sorted({row["region"] for row in rows if row["region"]}),
-            "type": sorted({row["council_type"] for row in rows}),
-            "network": [name for name in self.release.networks if name in used],
-        }
+    def _listing(self, template: str, page: az.Listing, shared: dict[str, Any]) -> str:
+        return self._render(template, path=page.path, page=page, **shared)
 
     def _insight_and_data(self) -> Iterator[tuple[str, str]]:
         yield "insight/index.html", self._render("insight.html", path="/insight/")
@@ -338,16 +338,28 @@ class Site:
         shown = " → ".join(str(row[side]) for side in ("old", "new") if row[side])
         return f"{council}: {self.network(row['platform'])} {row['change']} {shown}".strip()
 
+    def part(self, name: str, t: Row, lead: str, path: str = "") -> Markup:
+        """A part of a page that many share, made once: the menu, the foot, the skip link, a trail.
+
+        Of `path` only the section counts, and whether the page is its first.
+        """
+        section = f"/{path.split('/')[1]}/" if path else ""
+        key = (name, lead, section, path == section)
+        if key not in self._parts:
+            made = self._render(f"{name}.html", t=t, lead=lead, path=path)
+            self._parts[key] = Markup(made.removesuffix("\n"))  # noqa: S704  made of our templates
+        return self._parts[key]
+
     def _render(self, template: str, **values: Any) -> str:
         shared = {"t": self.words["en"], "lead": "/"}
         return self.templates.get_template(f"hub/{template}").render(shared | values)
 
 
-def _canonical(html: list[tuple[str, str]], moved: list[councils.Moved]) -> list[str]:
+def _canonical(paths: list[str], moved: list[councils.Moved]) -> list[str]:
     """The addresses of the sitemap: every page that is not a signpost to another."""
     signposts = {f"council/{page.id}/index.html" for page in moved}
     signposts.add("about-the-crawler/index.html")
-    return ["/" + path.removesuffix("index.html") for path, _ in html if path not in signposts]
+    return ["/" + path.removesuffix("index.html") for path in paths if path not in signposts]
 
 
 def _day(value: date, words: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from pipeline.likeness import tier_of
 from pipeline.overrides import apply_overrides
 from pipeline.platforms import default_rules
 from pipeline.schema import SIGNALS
@@ -89,7 +90,10 @@ def _relations(table: pd.DataFrame, register: pd.DataFrame, rules: Vocabulary) -
     table["own"] = like >= even
     clear = table["foreign_likeness"].fillna(0.0) >= like + rules.threshold("foreign_margin")
     foreign = clear & (table["foreign_likeness"] >= rules.threshold("foreign_name"))
-    told = table["told"].notna() & ~table["own"]
+    kinds = tier_of(register, rules.raw["tier"])
+    # A label tells namesakes of two kinds apart where the handle does not.
+    namesake = ~table["told_own"] & table["told"].map(kinds).ne(table["council_id"].map(kinds))
+    told = table["told"].notna() & (~table["own"] | namesake)
     table["foreign"] = table["foreign"].mask(told & ~foreign, table["told"])
     foreign |= told
     replaced = set(successions(register))

@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline import changes as difference
 from pipeline.attribute import attribute
 from pipeline.checks import Finding, check, limits
+from pipeline.codes import to_frame
 from pipeline.coverage import coverage, looks, rejections
 from pipeline.directory import directory
 from pipeline.identify import identify_table
@@ -166,9 +167,9 @@ def make_tables(
     frames = {name: _before(last, name) for name in ("accounts", "history", "coverage")}
     if last is not None:
         crawl = carried(crawl, last.tables["fetches"], last.tables["observations"])
-    observations = in_order(crawl.observations, spec("observations"))
+    links = in_order(crawl.links, spec("observations"))
     fetches = to_pandas(crawl.fetches)
-    identified = identify_table(to_pandas(observations), resolved(fetches))
+    identified = identify_table(to_frame(links), resolved(fetches))
     signals = attribute(identified, fetches, register, overrides)
     both = with_partners(fetches, register)
     wait = limits()
@@ -198,7 +199,7 @@ def make_tables(
     }
     tables = {name: to_arrow(frame, spec(name)) for name, frame in new.items()}
     tables["fetches"] = in_order(crawl.fetches, spec("fetches"))
-    tables["observations"] = observations
+    tables["observations"] = links
     return _versioned(tables, last, now, taken, unused_overrides(overrides, signals, now))
 
 

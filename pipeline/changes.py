@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 
+from pipeline.codes import uncoded
 from pipeline.reconcile import standing
 from pipeline.schema import CHANGES, TABLES
 
@@ -135,7 +136,7 @@ def level(old: Mapping[str, pa.Table], new: Mapping[str, pa.Table]) -> str:
     councils of the directory or the accounts differ, or a column is new. `values`: the rest.
     """
     for name in new:
-        if name in old and _breaks(old[name].schema, new[name].schema):
+        if name in old and _breaks(*(uncoded(tables[name].schema) for tables in (old, new))):
             return "schema"
     grown = any(name not in old or old[name].schema.names != new[name].schema.names for name in new)
     rows = any(

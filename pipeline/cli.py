@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -170,6 +170,13 @@ def judged(href: str, hint: str | None) -> dict[str, object]:
     }
 
 
+render_option = click.option(
+    "--render",
+    is_flag=True,
+    help="Fill pages that are empty without scripts in Chromium (needs the extra `render`).",
+)
+
+
 @main.command(epilog=example("crawl --council Bradford --max-pages 5 --out build/crawl"))
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Crawl folder to write."
@@ -182,35 +189,47 @@ def judged(href: str, hint: str | None) -> dict[str, object]:
     help="Only the councils of one nation.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many councils.")
+@click.option(
+    "--shard",
+    metavar="K/N",
+    help="Of these only part K of N, split by website: one for each task of a job array.",
+)
 @click.option("--max-pages", type=click.IntRange(1), help="At most so many pages a council.")
 @click.option("--capture", type=click.Path(path_type=Path), help="Write every response to WARC.")
 @click.option("--replay", type=click.Path(path_type=Path, exists=True), help="Crawl from WARC.")
 @click.option("--resume", is_flag=True, help="Go on with the crawl that stands in the folder.")
+@render_option
 def crawl(
     out: Path,
     register_path: Path | None,
     councils: tuple[str, ...],
     nation: str | None,
     limit: int | None,
+    shard: str | None,
     max_pages: int | None,
     capture: Path | None,
     replay: Path | None,
     resume: bool,
+    render: bool,
 ) -> None:
     """Visit the councils' own websites, as a guest, and record what their pages carry."""
     from pipeline.register import load_register
     from spiders import run
+    from spiders.shard import Shard
 
+    part = Shard.of(shard) if shard is not None else None
     register = load_register(register_path)
     rows = chosen(register, councils, nation, limit)
     report = run.crawl(
-        rows,
+        part.rows(rows) if part else rows,
         out,
         register=register,
         max_pages=max_pages,
         capture=capture,
         replay=replay,
         resume=resume,
+        render=render,
+        shard=str(part) if part else None,
     )
     ended(report)
 
@@ -241,23 +260,65 @@ def ended(report: RunReport) -> None:
         sys.exit(report.exit_status)
 
 
+STRANGE_HOSTS = 20
+
+
 @main.command(epilog=example("mine pages.warc.gz --out build/crawl"))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("files", nargs=-1)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Crawl folder to write."
 )
 @register_option
-def mine(files: tuple[Path, ...], out: Path, register_path: Path | None) -> None:
-    """Read WARC files into a crawl folder, without a network.
+@click.option(
+    "--list",
+    "lists",
+    type=click.File(encoding="utf-8"),
+    multiple=True,
+    help="A file that names one WARC file a line; - for standard input.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Mine by so many processes of this machine (needs the extra `cluster`).",
+)
+@click.option("--scheduler", help="Mine on a Dask cluster: tcp://HOST:8786.")
+def mine(
+    files: tuple[str, ...],
+    out: Path,
+    register_path: Path | None,
+    lists: tuple[TextIO, ...],
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    """Read WARC files into a crawl folder, without asking any website.
 
-    A host that belongs to no council of the register is counted and named.
+    A host that belongs to no council of the register is counted and named. FILES are paths; with
+    the extra `cluster` also addresses, https:// and s3://, and with --workers or --scheduler each
+    file becomes a part of the folder: the same command goes on where it was stopped.
     """
     from pipeline.register import load_register
-    from spiders import run
 
-    report = run.mine_to(files, out, load_register(register_path))
-    for host, count in report.report["unknown_hosts"].items():
-        click.echo(f"{host}: {count} pages of no council in the register", err=True)
+    places = [*files, *(line.strip() for file in lists for line in file if line.strip())]
+    if not places:
+        raise click.UsageError("name a WARC file, or give --list a file that names some")
+    if workers and scheduler:
+        raise click.UsageError("the workers are those of the scheduler: leave out --workers")
+    register = load_register(register_path)
+    if workers or scheduler or any("://" in place for place in places):
+        from spiders import cluster
+
+        report = cluster.mine_parts(
+            places, out, register, workers=workers or 1, scheduler=scheduler
+        )
+    else:
+        from spiders import run
+
+        report = run.mine_to([Path(place) for place in places], out, register)
+    unknown = report.report["unknown_hosts"]
+    for host in sorted(unknown, key=unknown.get, reverse=True)[:STRANGE_HOSTS]:
+        click.echo(f"{host}: {unknown[host]} pages of no council in the register", err=True)
+    if len(unknown) > STRANGE_HOSTS:
+        click.echo(f"… and other such hosts: see {out / 'run.json'}", err=True)
     ended(report)
 
 
@@ -545,6 +606,7 @@ store_option = click.option(
     help="Address that is told, by POST, when nothing could be published.",
 )
 @base_option
+@render_option
 @click.option(
     "--sample", is_flag=True, help="Refresh the fictional councils over loopback, to practise."
 )
@@ -557,6 +619,7 @@ def refresh(
     keep: int,
     webhook: str,
     base: str,
+    render: bool,
     sample: bool,
 ) -> None:
     """Crawl, build, check, publish, hub: what the schedule runs.
@@ -570,6 +633,7 @@ def refresh(
     from pipeline import refresh as refreshing
     from pipeline.overrides import load_overrides
     from pipeline.register import load_register
+    from spiders import run
     from spiders import sample as fictional
 
     try:
@@ -579,7 +643,9 @@ def refresh(
         )
         serving = fictional.serve(fictional.sample_sites()) if sample else nullcontext()
         with serving as proxy:
-            lent = steps(base, proxy=proxy, settings=SAMPLE_SETTINGS if sample else None)
+            local = SAMPLE_SETTINGS if sample else None
+            run.vet(local)
+            lent = steps(base, proxy=proxy, settings=local, render=render)
             outcome = refreshing.refresh(
                 store, lent, inputs, clock=time.time, say=click.echo, resume=resume
             )
@@ -598,15 +664,25 @@ def steps(
     now: Callable[[], float] | None = None,
     proxy: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    render: bool = False,
 ) -> Steps:
     """How a refresh crawls, in this very process, and how it makes the hub.
 
     A crawl in a process of its own would outlive a refresh that is killed, and write on in the
     folder that the next one resumes.
+
+    Raises:
+        RenderError: `render` is set, and there is no browser that works: said before the refresh
+            begins, it costs no crawl that was interrupted.
     """
     import time
 
     from pipeline.refresh import Crawled, Steps
+
+    if render:
+        from spiders import run
+
+        run.can_render(settings)
 
     def crawl(register: pd.DataFrame, folder: Path, known: Path | None, resume: bool) -> Crawled:
         from spiders import memory, run
@@ -617,6 +693,7 @@ def steps(
             register=register,
             known=known,
             resume=resume,
+            render=render,
             proxy=proxy,
             now=now or time.time,
             settings=settings,

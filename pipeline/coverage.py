@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 COVERAGE, REJECTIONS = TABLES["coverage"].names, TABLES["rejections"].names
-READ, PAGE, KEPT_OUT = ("ok", "not_modified"), ("home", "follow"), ("blocked", "robots")
+READ, PAGE = ("ok", "not_modified"), ("home", "follow")
+KEPT_OUT = ("blocked", "robots", "not_today")
 UNASKED = ("budget", "not_due")
 LINK = ["council_id", "href", "platform", "account_key", "reason"]
 DAY = pd.Timedelta(days=1)

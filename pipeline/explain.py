@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.register import find_council
+from pipeline.show import seen
 from pipeline.signals import load_vocabulary
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def explain(council: str, tables: Mapping[str, pd.DataFrame]) -> str:
         *_coverage_text(own.get("coverage")),
         _how_to_correct(council_id),
     ]
-    return "\n\n".join(parts) + "\n"
+    return seen("\n\n".join(parts)) + "\n"
 
 
 def rule_words(decided_by: str) -> str:

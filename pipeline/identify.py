@@ -7,19 +7,23 @@ crawl is simply identified again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from pipeline.platforms import Account, absolute, identify
+from pipeline.codes import codes_of
+from pipeline.platforms import Account, absolute, identify, is_relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from pipeline.platforms import Rejected
+
+    Codes: TypeAlias = npt.NDArray[np.intp]
+    Link: TypeAlias = tuple[str | None, str | None]
 
 ANSWER = ["platform", "account_key", "handle", "kind", "url", "via", "reason"]
 
@@ -35,25 +39,33 @@ def identify_table(
     Needs the columns href, hint and page_url. `resolved` gives the address that answered for each
     absolute short link that the crawl asked for (fetches with purpose `short_link`). A row with an
     account has a null reason; a row without has only its reason and, where a network was
-    recognised, its platform. Rows and index stay as they are.
+    recognised, its platform. Rows and index stay as they are; where href is categorical, so are
+    the answers.
     """
-    codes, links = _distinct(observations[["href", "hint"]])
+    codes, links = _distinct(observations["href"], observations["hint"])
     answers = _answers(identify(href or "", hint) for href, hint in links)
     if len(resolved):
         codes, answers = _lead_on(observations, codes, answers, dict(resolved))
-    spread = answers.take(codes).set_index(observations.index)
-    return observations.assign(**{name: spread[name] for name in ANSWER})
+    if isinstance(observations["href"].dtype, pd.CategoricalDtype):
+        spread = {name: _as_categories(answers[name], codes) for name in ANSWER}
+    else:
+        spread = {name: answers[name].array.take(codes) for name in ANSWER}
+    return observations.assign(**spread)
 
 
-def _distinct(
-    columns: pd.DataFrame,
-) -> tuple[npt.NDArray[np.intp], list[tuple[str | None, str | None]]]:
+def _as_categories(answers: pd.Series, codes: Codes) -> pd.Categorical[Any]:
+    numbers, values = pd.factorize(answers, sort=True)
+    return pd.Categorical.from_codes(numbers[codes], dtype=pd.CategoricalDtype(values))
+
+
+def _distinct(left: pd.Series, right: pd.Series) -> tuple[Codes, list[Link]]:
     """Number the distinct pairs of two text columns: the number of each row, and the pairs."""
-    (left, lefts), (right, rights) = (pd.factorize(columns[name]) for name in columns)
-    codes, pairs = pd.factorize((left + 1) * (len(rights) + 1) + right + 1)
-    values = [[None, *lefts], [None, *rights]]
-    numbers = (divmod(int(pair), len(rights) + 1) for pair in pairs)
-    return codes, [(values[0][a], values[1][b]) for a, b in numbers]
+    (lefts, left_texts), (rights, right_texts) = codes_of(left), codes_of(right)
+    width = len(right_texts) + 1
+    codes, pairs = pd.factorize((lefts + 1) * width + rights + 1)
+    firsts = np.append([None], left_texts.to_numpy(dtype=object))[pairs // width]
+    seconds = np.append([None], right_texts.to_numpy(dtype=object))[pairs % width]
+    return codes, [*zip(firsts, seconds, strict=True)]
 
 
 def _answers(found: Iterable[Account | Rejected]) -> pd.DataFrame:
@@ -69,14 +81,15 @@ def _answers(found: Iterable[Account | Rejected]) -> pd.DataFrame:
 
 def _lead_on(
     observations: pd.DataFrame,
-    codes: npt.NDArray[np.intp],
+    codes: Codes,
     answers: pd.DataFrame,
     resolved: dict[str, str],
-) -> tuple[npt.NDArray[np.intp], pd.DataFrame]:
+) -> tuple[Codes, pd.DataFrame]:
     """Identify the addresses that short links led to, in place of the links themselves."""
     open_ = answers["reason"].isin(_MAY_LEAD_ON).to_numpy()[codes]
     rows = open_.nonzero()[0]
-    pairs, links = _distinct(observations[["href", "page_url"]].iloc[rows])
+    href, page = (observations[name].iloc[rows] for name in ("href", "page_url"))
+    pairs, links = _distinct(href, page.where(_relative(href)))
     asked = [absolute(href or "", page or "").partition("#")[0] for href, page in links]
     goals = pd.Series([resolved.get(url) for url in asked], dtype="str")
     led = goals.notna().to_numpy()
@@ -85,3 +98,9 @@ def _lead_on(
     codes[rows[led[pairs]]] = numbers[pairs[led[pairs]]]
     more = _answers(identify(goal) for goal in goals[led])
     return codes, pd.concat([answers, more], ignore_index=True)
+
+
+def _relative(href: pd.Series) -> npt.NDArray[np.bool_]:
+    """Which links ask for another address on another page."""
+    codes, distinct = pd.factorize(href, use_na_sentinel=False)
+    return np.array([is_relative(text or "") for text in distinct], dtype=bool)[codes]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,10 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from pipeline.register import registrable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 OPAQUE = re.compile(
     r"UC[\w-]{22}|(?:id:|cid:|place:)?\d[\d:x]*|0x[\da-f:x]+|\d+@N\d\d|did:.+|0029[0-9A-Za-z]{16,}",
@@ -54,8 +57,12 @@ DEEPEST = 5
 
 # How much of a form's strength is left, by what stands beside the form in the handle.
 BARE, PLAIN, STRONG, SERVICE, INSIDE = "bare", "plain", "strong", "service", "inside"
+# A word that names a kind of body, and is council words only in the name of such a body.
+TIER = "tier"
 FACTOR = {BARE: 0.92, PLAIN: 0.95, STRONG: 1.0, SERVICE: 0.85, INSIDE: 0.45}
-KIND_ORDER = (BARE, PLAIN, STRONG, SERVICE)
+KIND_ORDER = (BARE, PLAIN, STRONG, TIER, SERVICE)
+# What is left of a fit when the handle says that it is a namesake of another kind.
+NAMESAKE = 0.4
 STRONG_BONUS = 0.2
 # A word set apart that nobody knows: 'MoorBlaBla' may be Moor's, or a band's.
 BESIDE = 0.6
@@ -73,9 +80,15 @@ class Affixes:
     lengths: tuple[int, ...]
 
 
-def affixes_of(handle_rules: Mapping[str, Any], services: Iterable[str]) -> Affixes:
-    """The affixes of data/rules/attribution.toml and the services' pieces; council words win."""
-    kinds = dict.fromkeys(handle_rules["plain"], PLAIN) | dict.fromkeys(services, SERVICE)
+def affixes_of(
+    handle_rules: Mapping[str, Any], services: Iterable[str], tiers: Iterable[str] = ()
+) -> Affixes:
+    """The affixes of data/rules/attribution.toml and the services' pieces; council words win.
+
+    `tiers` are words for kinds of bodies, which are nothing else.
+    """
+    kinds = dict.fromkeys(tiers, TIER) | dict.fromkeys(handle_rules["plain"], PLAIN)
+    kinds |= dict.fromkeys(services, SERVICE)
     kinds |= dict.fromkeys(handle_rules["strong"], STRONG)
     return Affixes(kinds, tuple(sorted({len(piece) for piece in kinds})))
 
@@ -171,10 +184,31 @@ def place_words(name: str, rules: Mapping[str, Any]) -> list[str]:
         if text.startswith(f"{title} "):
             text = text.removeprefix(f"{title} ")
             break
+    for kind in sorted(rules["trailing"], key=len, reverse=True):
+        if text.endswith(f" {kind}"):
+            text = text.removesuffix(f" {kind}")
+            break
     words = [w for w in text.split() if w not in rules["types"]] or text.split()
     while len(words) > 1 and words[0] in rules["small"]:
         words = words[1:]
     return words
+
+
+def tier_of(register: pd.DataFrame, tiers: Iterable[Mapping[str, Any]]) -> pd.Series:
+    """council_id → the kind of body that it is, by data/rules/attribution.toml."""
+    names = {kind: tier["name"] for tier in tiers for kind in tier["types"]}
+    kinds = register.set_index("council_id")["council_type"]
+    return kinds.map(names).astype("str")
+
+
+def tier_words(register: pd.DataFrame, tiers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Word of a handle → the kind of body that it names; none in a register of one kind."""
+    present = set(tier_of(register, tiers).dropna())
+    if len(present) < 2:
+        return {}
+    return {
+        word: tier["name"] for tier in tiers if tier["name"] in present for word in tier["handle"]
+    }
 
 
 def name_forms(name: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, float, bool]]:
@@ -274,16 +308,24 @@ def forms(register: pd.DataFrame, names_rules: Mapping[str, Any]) -> pd.DataFram
 
 
 def _hosts(register: pd.DataFrame) -> dict[str, list[str]]:
-    """Hosts of each council: of its website, and the other ones."""
-    return {
-        council: [
-            *([urlsplit(site).hostname or ""] if isinstance(site, str) and site else []),
-            *_texts(others),
-        ]
-        for council, site, others in zip(
-            register["council_id"], register["website"], register["other_hosts"], strict=True
-        )
-    }
+    """Hosts of each council, of its website and the other ones, that may say its name.
+
+    A host of several websites says nobody's. A host below another council's domain stands for its
+    first label alone: 'moor.parishes.fen.example' is not called Fen.
+    """
+    sites = [urlsplit(s).hostname or "" if isinstance(s, str) else "" for s in register["website"]]
+    websites = Counter(sites)
+    domains = Counter(map(registrable, websites))
+    found = {}
+    for council, site, others in zip(
+        register["council_id"], sites, register["other_hosts"], strict=True
+    ):
+        own = [] if websites[site] > 1 else [site]
+        plain = site.removeprefix("www.")
+        if site and domains[registrable(site)] > 1 and plain != registrable(site):
+            own = [plain.partition(".")[0]] if own else []
+        found[council] = [*filter(None, own), *_texts(others)]
+    return found
 
 
 def _pair_forms(one: str, other: str, rules: Mapping[str, Any]) -> Iterator[str]:
@@ -345,8 +387,11 @@ def likeness(
         the name), form_language, foreign (council_id of the council that it fits best, where that
         is another one) and foreign_likeness.
     """
-    affixes = affixes_of(rules["handle"], services)
+    told = tier_words(register, rules["tier"])
+    affixes = affixes_of(rules["handle"], services, told)
     known = forms(register, rules["names"])
+    kinds = tier_of(register, rules["tier"])
+    known["tier"] = known["council_id"].map(kinds)
     handles = pd.DataFrame({"handle": sorted(set(pairs["handle"]))}, dtype="str")
     suffixes = tuple(rules["names"]["host_suffixes"])
     names = [bare(handle, suffixes) for handle in handles["handle"]]
@@ -359,12 +404,12 @@ def likeness(
         affixes,
         frozenset(known["form"]),
     )
-    fits = _fits(pieces, known)
+    fits = _fits(pieces, known, told)
     named = pairs.merge(handles, on="handle", how="left")
     own = named.merge(fits, on=["name", "council_id"], how="left")
     own["name_likeness"] = own["fit"].fillna(0.0).where(own["name"] != "")
     own["residual"] = own["residual"].where(own["fit"].notna(), own["name"])
-    others = _foreign(named, fits, register)
+    others = _foreign(named, fits, register, kinds)
     result = own.merge(others, on=["council_id", "handle"], how="left")
     return result[
         ["council_id", "handle", "name", "name_likeness", "residual", "form_language", "foreign",
@@ -409,16 +454,26 @@ def _without_one(words: list[str], affixes: Affixes) -> Iterator[tuple[str, str]
             yield word, "".join(words[:i] + words[i + 1 :])
 
 
-def _fits(pieces: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """The best fit (0–1) of each name to each council that it fits, and what is left over."""
+def _fits(pieces: pd.DataFrame, known: pd.DataFrame, tiers: Mapping[str, str]) -> pd.DataFrame:
+    """The best fit (0–1) of each name to each council that it fits, and what is left over.
+
+    `tiers` are the words that name a kind of body, with that kind.
+    """
     fits = pieces.merge(known, on="form")
     fits = fits[(fits["kind"] != INSIDE) | fits["place"]]
+    if tiers:
+        fits = _by_tier(fits, tiers)
     bonus = STRONG_BONUS * (fits["kind"] == STRONG)
     fits["fit"] = ((fits["strength"] + bonus) * fits["kind"].map(FACTOR).astype(float)).clip(
         upper=1.0
     )
     fits["fit"] = fits["fit"].mask(fits["beside"].astype(bool), BESIDE * fits["fit"])
     whole = fits["place"] & (fits["kind"] != INSIDE) & ~fits["beside"].astype(bool)
+    if tiers:
+        named = fits.loc[whole & fits["agrees"], "name"]
+        other = fits["told"].notna() & ~fits["agrees"] & fits["name"].isin(named)
+        fits["fit"] = fits["fit"].mask(other, NAMESAKE * fits["fit"])
+        whole &= ~other
     fits["whole"] = fits["fit"].where(whole & (fits["kind"] != SERVICE))
     fits["whole_service"] = (fits["fit"] / FACTOR[SERVICE]).where(whole & (fits["kind"] == SERVICE))
     fits["size"] = fits["form"].str.len()
@@ -435,7 +490,26 @@ def _fits(pieces: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _foreign(named: pd.DataFrame, fits: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
+def _by_tier(fits: pd.DataFrame, tiers: Mapping[str, str]) -> pd.DataFrame:
+    """Read the words for kinds of bodies: council words for such a body, nothing for another.
+
+    Adds `told`, the kind that the handle names, and `agrees`: the council is of that kind.
+    """
+    words = {rest: rest.split() for rest in fits["residual"].unique()}
+    said = {rest: next((tiers[w] for w in own if w in tiers), None) for rest, own in words.items()}
+    left = {rest: " ".join(w for w in own if w not in tiers) for rest, own in words.items()}
+    told = fits["residual"].map(said).astype("str").mask(fits["kind"].eq(INSIDE))
+    fits = fits.assign(told=told, agrees=told.eq(fits["tier"]))
+    fits = fits[fits["kind"].ne(TIER) | fits["agrees"]].copy()
+    fits["residual"] = fits["residual"].map(left).where(fits["agrees"], fits["residual"])
+    own = fits["kind"].eq(TIER) | (fits["agrees"] & fits["residual"].eq(""))
+    fits["kind"] = fits["kind"].mask(own, STRONG)
+    return fits
+
+
+def _foreign(
+    named: pd.DataFrame, fits: pd.DataFrame, register: pd.DataFrame, tiers: pd.Series
+) -> pd.DataFrame:
     """The other council that a handle names whole, if any: foreign, foreign_likeness.
 
     A county's service may bear the name of a town that is also a district below it.
@@ -449,6 +523,12 @@ def _foreign(named: pd.DataFrame, fits: pd.DataFrame, register: pd.DataFrame) ->
     )
     rivals = rivals[rivals["foreign"] != rivals["council_id"]]
     below = rivals["foreign"].map(county) == rivals["council_id"]
+    # Of namesakes of two kinds, each has its own services: neither accuses the other of theirs.
+    served = fits.loc[fits["whole_service"].notna(), ["name", "council_id"]]
+    own = pd.MultiIndex.from_frame(rivals[["name", "council_id"]]).isin(
+        pd.MultiIndex.from_frame(served)
+    )
+    below |= own & rivals["foreign"].map(tiers).ne(rivals["council_id"].map(tiers))
     rivals["foreign_likeness"] = rivals["whole"].where(
         rivals["whole"].notna(), rivals["whole_service"].mask(below)
     )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from ipaddress import ip_address
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -54,6 +55,7 @@ COLUMNS = (
     "website",
     "other_hosts",
     "shares_website_with",
+    "unverified_reason",
     "start_date",
     "end_date",
     "replaced_by",
@@ -63,12 +65,14 @@ DERIVED = {
     "sort_name": "it follows from the name by data/rules/filing.toml",
     "status": "it follows from start_date, end_date and the day",
 }
-STORED = tuple(column for column in COLUMNS if column not in DERIVED)
+OPTIONAL = ("unverified_reason",)  # few registers have a use for it
+STORED = tuple(column for column in COLUMNS if column not in (*DERIVED, *OPTIONAL))
 REQUIRED = ("council_id", "name", "nation", "council_type")
 LISTS = ("former_gss_codes", "names_other", "other_hosts", "replaced_by")
 DATES = ("start_date", "end_date")
 PRECEDENCE = {"current": 0, "coming": 1, "abolished": 2}
 NEAREST = 5
+LEAST_WORDS = 3  # of a reason
 SHOWN = 80
 TITLE_MARK = ", "
 
@@ -95,14 +99,20 @@ class Filing:
         exceptions: Folded name to filing name.
         endings: Folded words that a short name leaves off.
         types: Types of council that a register may hold.
+        codes: Type to the beginnings of its GSS codes, where they are its own.
+        parents: Type to the types that may stand above it.
         suffixes: Public suffixes that the public suffix list does not hold.
+        shared_hosts: Host of many bodies → segments of a path that tell whose page it is.
     """
 
     titles: tuple[str, ...]
     exceptions: dict[str, str]
     endings: tuple[str, ...]
     types: tuple[str, ...]
+    codes: dict[str, tuple[str, ...]]
+    parents: dict[str, tuple[str, ...]]
     suffixes: tuple[str, ...]
+    shared_hosts: dict[str, int]
 
 
 @cache
@@ -121,7 +131,10 @@ def filing_rules() -> Filing:
         exceptions=dict(zip(names, filed, strict=True)),
         endings=words("ending"),
         types=tuple(rule["name"] for rule in rules["council_type"]),
+        codes={rule["name"]: tuple(rule.get("codes", ())) for rule in rules["council_type"]},
+        parents={rule["name"]: tuple(rule.get("parents", ())) for rule in rules["council_type"]},
         suffixes=tuple(rule["name"] for rule in rules["suffix"]),
+        shared_hosts={rule["name"]: rule["segments"] for rule in rules["shared_host"]},
     )
 
 
@@ -330,8 +343,8 @@ def _header_faults(header: list[str]) -> Iterator[str]:
             yield f"column '{_show(column)}' is there {count} times; keep one"
         if column in DERIVED:
             yield f"column '{column}' is not stored: {DERIVED[column]}; remove it"
-        elif column not in STORED:
-            near = difflib.get_close_matches(column.lower(), STORED, 1)
+        elif column not in (*STORED, *OPTIONAL):
+            near = difflib.get_close_matches(column.lower(), (*STORED, *OPTIONAL), 1)
             hint = f"write '{near[0]}'" if near else "remove it"
             yield f"column '{_show(column)}' is unknown; {hint}"
 
@@ -459,6 +472,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _check_reason(value: str) -> Problem:
+    if len(value.split()) >= LEAST_WORDS:
+        return None
+    return "is no reason", "who found what wrong, when, and until when it may stay so"
+
+
 _CHECKS: dict[str, Callable[[str], Problem]] = {
     "council_id": _check_id,
     "gss_code": _check_gss,
@@ -472,6 +491,7 @@ _CHECKS: dict[str, Callable[[str], Problem]] = {
     "start_date": _check_date,
     "end_date": _check_date,
     "replaced_by": _check_id,
+    "unverified_reason": _check_reason,
 }
 
 
@@ -485,6 +505,12 @@ def _agreement_faults(row: Row) -> Iterator[Fault]:
         yield _cell(
             row, "gss_code", gss, f"is not of {nation}", f"one that begins with {NATIONS[nation]}"
         )
+    kind = row.get("council_type")
+    # The code of the district around a parish would join the district's figures to the parish.
+    codes = [code for code in filing_rules().codes.get(kind, ()) if code[0] == gss[:1]]
+    if codes and _GSS.fullmatch(gss) and not gss.startswith(tuple(codes)):
+        fix = f"one that begins with {' or '.join(codes)}, or leave it empty"
+        yield _cell(row, "gss_code", gss, f"is not that of a {kind}", fix)
     start, end = row.get("start_date"), row.get("end_date")
     if start and end and not _check_date(start) and not _check_date(end) and end < start:
         yield _cell(
@@ -527,10 +553,13 @@ def _reference_faults(row: Row, ids: dict[str, Row]) -> Iterator[Fault]:
                     else "an id that is there"
                 )
                 yield _cell(row, column, other, "is no council in this register", fix)
-    county = ids.get(row.get("county_id"))
-    if county and county is not row and county.get("council_type") != "county council":
-        fix = "the id of a county council"
-        yield _cell(row, "county_id", row.get("county_id"), "is not a county council", fix)
+    above = ids.get(row.get("county_id"))
+    parents = filing_rules().parents.get(row.get("council_type")) or ("county council",)
+    if above and above is not row and above.get("council_type") not in parents:
+        kinds = " or ".join(parents)
+        yield _cell(
+            row, "county_id", row.get("county_id"), f"is not a {kinds}", f"the id of a {kinds}"
+        )
 
 
 def _website_faults(rows: Sequence[Row]) -> Iterator[Fault]:
@@ -561,7 +590,7 @@ def _partner_faults(row: Row, partner: Row) -> Iterator[Fault]:
 
 def _frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The checked rows with typed columns, in the order of the schema."""
-    cells = pd.DataFrame([row.cells for row in rows], columns=list(STORED), dtype="str")
+    cells = pd.DataFrame([row.cells for row in rows], columns=[*STORED, *OPTIONAL], dtype="str")
     cells = cells.sort_values("council_id", ignore_index=True)
     lists = {column: cells[column].map(split).astype("object") for column in LISTS}
     dates = {
@@ -615,6 +644,9 @@ class Hosts:
     whose listed hosts stand under the same registrable domain. A council that is current wins
     over one that is coming or abolished, so that a domain which a successor took over is the
     successor's, and one that nobody took over stays with the council that ended.
+
+    Where the websites of several councils stand on one host, below different paths, a page belongs
+    to the council below whose path it stands, and to nobody outside of these paths.
     """
 
     def __init__(self, register: pd.DataFrame) -> None:
@@ -627,6 +659,7 @@ class Hosts:
                 claims[host.removeprefix("www.")][council] = PRECEDENCE[status]
         self._owners = {host: _foremost(councils) for host, councils in claims.items()}
         self._owners |= self._implied()
+        self._tenants = _tenants(register)
 
     def _implied(self) -> dict[str, tuple[str, ...]]:
         """Registrable domains that are listed by none, and stand above the hosts of one owner."""
@@ -648,6 +681,23 @@ class Hosts:
             name = name.partition(".")[2]
         return ()
 
+    def councils_at(self, url: str) -> tuple[str, ...]:
+        """The councils that a page belongs to: those of its host, or of its path on a shared one.
+
+        None for what is no address at all.
+        """
+        try:
+            parts = urlsplit(url)
+            host = (parts.hostname or "").rstrip(".")
+        except ValueError:
+            return ()
+        paths = self._tenants.get(host.removeprefix("www."))
+        if paths is None:
+            return self.councils_of(host)
+        path = _segments(parts.path)
+        ends = range(len(path), -1, -1)
+        return next((paths[path[:end]] for end in ends if path[:end] in paths), ())
+
     def council_of(self, host: str) -> str | None:
         """The council that a host belongs to; of two on one website, the first by council_id."""
         return next(iter(self.councils_of(host)), None)
@@ -662,6 +712,49 @@ class Hosts:
             return registrable(urlsplit(url).hostname or "")
         except ValueError:
             return ""
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
+
+
+Steps = tuple[str, ...]
+Owners = dict[Steps, tuple[str, ...]]
+
+
+def _tenants(register: pd.DataFrame) -> dict[str, Owners]:
+    """For each host that several websites share: beginning of a path → the councils of it.
+
+    The beginning is the shortest that no other website of the host has: a council's pages seldom
+    all stand below its home page: /community/moor/home and /community/moor/contact.
+    """
+    sites: dict[str, Owners] = defaultdict(dict)
+    current = register[register["status"].eq("current") & register["website"].notna()]
+    for council, website in zip(current["council_id"], current["website"], strict=True):
+        parts = urlsplit(website)
+        path = _segments(parts.path)
+        owners = sites[(parts.hostname or "").removeprefix("www.")]
+        owners[path] = (*owners.get(path, ()), council)
+    known = filing_rules().shared_hosts
+    return {
+        host: {path[:size]: owners[path] for path, size in _telling(owners, known.get(host, 0))}
+        for host, owners in sites.items()
+        if len(owners) > 1 or host in known
+    }
+
+
+def _telling(paths: Iterable[Steps], least: int) -> Iterator[tuple[Steps, int]]:
+    """Each path with how many of its segments set it apart: `least` or more, if it has them."""
+    ordered = sorted(paths)
+    alike = [0, *(_alike(*pair) for pair in pairwise(ordered)), 0]  # nobody is nearer than these
+    for path, before, after in zip(ordered, alike, alike[1:], strict=False):
+        yield path, min(len(path), max(least, before + 1, after + 1))
+
+
+def _alike(one: Steps, other: Steps) -> int:
+    """How many segments two paths begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _foremost(claims: dict[str, int]) -> tuple[str, ...]:

@@ -27,14 +27,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schema
+from pipeline.codes import plain, ranks, sorted_codes, uncoded
 from pipeline.platforms import default_rules
+from pipeline.workers import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeline.codes import Numbers
     from pipeline.schema import Column, Table
-
-    Ranks = np.ndarray[Any, np.dtype[np.int64]]
 
 PACKAGE, RUN, REPORT = "datapackage.json", "run.json", "report.md"
 # For people and hubs, in both formats; the rest is for programs, in Parquet alone.
@@ -53,6 +54,10 @@ SORTED_BY = {
     "accounts": ("council_id", "platform", "handle", "account_id"),
     "observations": tuple(schema.TABLES["observations"].names),
     "versions": ("released",),
+}
+# A million rows of the same few texts: to read them all as texts takes ten times the memory.
+READ_CODED = {
+    "observations": [c.name for c in schema.OBSERVATIONS.columns if c.type == schema.STRING]
 }
 ROW_GROUP = 1 << 17
 STORED_TIME = pa.timestamp("ms", tz="UTC")
@@ -132,36 +137,31 @@ def to_pandas(rows: pa.Table) -> pd.DataFrame:
 
 
 def in_order(rows: pa.Table, table: Table) -> pa.Table:
-    """Rows sorted by the table's key, so that the same rows always make the same file."""
+    """Rows sorted by the table's key, so that the same rows always make the same file.
+
+    A coded table comes back with codes that compare as its texts do.
+    """
+    rows = sorted_codes(rows)
     keys = SORTED_BY.get(table.name, table.key)
     if rows.num_rows < 2:
         return rows
-    order = np.lexsort(_packed([_ranks(rows[name]) for name in keys])[::-1])
+    order = np.lexsort(_packed([*side_by_side(ranks, map(rows.column, keys))])[::-1])
     if np.array_equal(order, np.arange(rows.num_rows)):
         return rows
     return rows.take(pa.array(order))
 
 
-def _ranks(cells: pa.ChunkedArray) -> tuple[Ranks, int]:
-    """For each cell the place of its value among the distinct ones, and how many these are."""
-    coded = pc.dictionary_encode(cells.combine_chunks(), null_encoding="encode")
-    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-    places = pc.array_sort_indices(coded.dictionary).to_numpy()
-    rank = np.empty(len(places), dtype=np.int64)
-    rank[places] = np.arange(len(places))
-    return rank[coded.indices.to_numpy()], len(places)
-
-
-def _packed(keys: list[tuple[Ranks, int]]) -> list[Ranks]:
+def _packed(keys: list[tuple[Numbers, int]]) -> list[Numbers]:
     """Keys that sort as the given ones do, as many in one number as go in: fewer sort faster."""
-    packed, room = [keys[0][0]], keys[0][1]
-    for ranks, size in keys[1:]:
-        if room * size < np.iinfo(np.int64).max:
-            packed[-1] = packed[-1] * size + ranks
-            room *= size
+    packed: list[Numbers] = []
+    room = 0
+    for places, size in keys:
+        if room >= size:
+            packed[-1] = packed[-1] * size + places
+            room //= size
         else:
-            packed.append(ranks)
-            room = size
+            packed.append(places)
+            room = np.iinfo(np.int64).max // size
     return packed
 
 
@@ -171,7 +171,13 @@ def _packed(keys: list[tuple[Ranks, int]]) -> list[Ranks]:
 def parquet_bytes(rows: pa.Table) -> bytes:
     """The table as Parquet: zstd, typed, described; nothing in it says when or where."""
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
+    # Coded texts are written out a group of rows at a time, for all of them would fill the memory.
+    starts = range(0, rows.num_rows or 1, ROW_GROUP)
+    groups = side_by_side(lambda start: plain(rows.slice(start, ROW_GROUP)), starts)
+    schema = uncoded(rows.schema)
+    with pq.ParquetWriter(buffer, schema, compression="zstd", compression_level=3) as writer:
+        for group in groups:
+            writer.write_table(group, ROW_GROUP)
     return buffer.getvalue()
 
 
@@ -220,14 +226,12 @@ def read_csv(path: Path) -> pa.Table:
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table], version: str, now: str) -> None:
     """Write every table and the data package that describes them into an empty folder."""
-    files: dict[str, bytes] = {}
-    for name in NAMES:
-        if name in BOTH:
-            files[f"{name}.csv"] = csv_bytes(tables[name])
-            (folder / f"{name}.csv").write_bytes(files[f"{name}.csv"])
-        files[f"{name}.parquet"] = parquet_bytes(tables[name])
-        (folder / f"{name}.parquet").write_bytes(files[f"{name}.parquet"])
-    resources = [_resource(file, raw, tables) for file, raw in files.items()]
+    files = [f"{name}.{form}" for name in NAMES for form in _forms(name)]
+    contents = side_by_side(lambda file: _content(file, tables), files)
+    resources = []
+    for file, raw in zip(files, contents, strict=True):
+        (folder / file).write_bytes(raw)
+        resources.append(_resource(file, raw, tables))
     package = {
         "name": "digital-councils",
         "title": "Digital Councils: the social media accounts of UK councils",
@@ -242,6 +246,15 @@ def write_tables(folder: Path, tables: Mapping[str, pa.Table], version: str, now
         "resources": resources,
     }
     write_json(folder / PACKAGE, package)
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    return ("csv", "parquet") if name in BOTH else ("parquet",)
+
+
+def _content(file: str, tables: Mapping[str, pa.Table]) -> bytes:
+    name, _, form = file.partition(".")
+    return csv_bytes(tables[name]) if form == "csv" else parquet_bytes(tables[name])
 
 
 def write_json(path: Path, content: object) -> None:
@@ -321,18 +334,20 @@ def read_release(folder: Path) -> Release:
         ReleaseError: It is no release, or a file of it is missing or damaged.
     """
     package, run = _read_json(folder / PACKAGE), _read_json(folder / RUN, optional=True)
-    tables = {name: read_table(folder / f"{name}.parquet") for name in NAMES}
+    tables = {
+        name: read_table(folder / f"{name}.parquet", READ_CODED.get(name, ())) for name in NAMES
+    }
     return Release(folder, str(package.get("version", "")), tables, run)
 
 
-def read_table(path: Path) -> pa.Table:
-    """One Parquet file of a release.
+def read_table(path: Path, coded: Sequence[str] = ()) -> pa.Table:
+    """One Parquet file of a release, the columns `coded` as codes into their distinct texts.
 
     Raises:
         ReleaseError: It is missing or damaged.
     """
     try:
-        return _in_seconds(pq.read_table(path))
+        return _in_seconds(pq.read_table(path, read_dictionary=[*coded]))
     except (OSError, pa.ArrowInvalid) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise ReleaseError(

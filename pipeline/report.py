@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pandas as pd
 
@@ -26,7 +26,8 @@ MANY_COUNCILS = 2
 UNSURE = 0.8
 LARGEST_SITES = 5
 SLOW_SECONDS = 5
-KEPT_OUT, UNASKED = ("blocked", "robots"), ("budget", "not_due")
+KEPT_OUT = ("blocked", "robots", "not_today")
+UNASKED = ("budget", "not_due", "not_today")
 LETTER = """A letter to those that keep us out:
 
 > To the web team,
@@ -55,8 +56,13 @@ ADVICE = {
     "parked": "its host is parked: look for the new website, and correct the register",
     "off_site": "it leads to another site: if the council moved, correct the register",
     "address": "its host has no public address: correct the register",
+    "not_today": "it turned us away again and again, and was not asked any more that day: ask the "
+    "council to allow our user agent",
     "budget": "the budget of the crawl ended before it: crawl again",
 }
+
+
+NOT_NEEDED = "no certificate was let pass: if they all verify now, empty `unverified_reason`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,9 @@ def report(facts: Facts) -> str:
         _checks(facts.findings),
         _coverage(facts.tables["coverage"]),
         _unread(facts),
+        _turned_away(facts.asked, facts.tables["councils"]),
         _moved(facts.tables["fetches"], facts.tables["councils"]),
+        _unverified(facts.crawls, facts.tables["councils"]),
         _doubtful(facts.tables["accounts"]),
         _overrides(facts.unused_overrides),
         _unknown(facts.tables["rejections"]),
@@ -183,14 +191,59 @@ def _letter(crawls: Sequence[Mapping[str, Any]]) -> str:
     return LETTER.format(agent=agent)
 
 
+def _turned_away(asked: pd.DataFrame, councils: pd.DataFrame) -> str:
+    """Sites that answered 403 or 429 again and again: what they left unread, until when."""
+    rows = asked[asked["outcome"].eq("not_today")].groupby("council_id")["fetched_at"]
+    lines = [
+        f"{name}: {count} pages not asked for, {when:%Y-%m-%d}"
+        for name, count, when in zip(
+            _names(rows.size().index, councils), rows.size(), rows.max(), strict=True
+        )
+    ]
+    return _list("Sites that turned us away again and again: not asked any more that day", lines)
+
+
 def _moved(fetches: pd.DataFrame, councils: pd.DataFrame) -> str:
+    """Home pages that answer under another host, or under https alone: what the row should say."""
     homes = fetches[fetches["purpose"].eq("home") & fetches["final_url"].notna()]
     homes = homes.sort_values("fetched_at").drop_duplicates("council_id", keep="last")
-    homes = homes.assign(old=_hosts(homes["url"]), new=_hosts(homes["final_url"]))
-    moved = homes[homes["old"].ne(homes["new"])]
-    names = moved["council_id"].map(councils.set_index("council_id")["name"])
-    lines = as_markdown(names) + ": `" + moved["old"] + "` now leads to `" + moved["new"] + "`"
+    old, new = homes["url"], homes["final_url"]
+    secured = old.str.startswith("http:") & new.str.startswith("https:")
+    moved = homes[_hosts(old).ne(_hosts(new)) | secured]
+    names = _names(pd.Index(moved["council_id"]), councils)
+    lines = [
+        f"{name} ({council}): `{_address(url)}` now leads to `{_address(final)}`"
+        for name, council, url, final in zip(
+            names, moved["council_id"], moved["url"], moved["final_url"], strict=True
+        )
+    ]
     return _list("Home pages that moved: correct the register", sorted(lines))
+
+
+def _address(url: str) -> str:
+    """A website as the register would have it, with nothing in it that Markdown could take up."""
+    parts = urlsplit(url)
+    host, path = quote(parts.hostname or "", safe=".-:[]"), quote(parts.path or "/", safe="/%~")
+    return f"{parts.scheme}://{host}{path}"
+
+
+def _unverified(crawls: Sequence[Mapping[str, Any]], councils: pd.DataFrame) -> str:
+    """Councils whose certificates need not verify, and those for whom that is needed no more."""
+    if not crawls or any(crawl.get("kind") != "crawl" for crawl in crawls):
+        return ""
+    rows = councils[councils["unverified_reason"].notna()]
+    used = {council for crawl in crawls for council in crawl.get("unverified", [])}
+    lines = [
+        f"{name}: "
+        + (f"read unverified, because: {_plain(reason)}" if council in used else NOT_NEEDED)
+        for council, name, reason in zip(
+            rows["council_id"],
+            _names(pd.Index(rows["council_id"]), councils),
+            rows["unverified_reason"],
+            strict=True,
+        )
+    ]
+    return _list("Sites whose certificates need not verify", lines)
 
 
 def _hosts(url: pd.Series) -> pd.Series:

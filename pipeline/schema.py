@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STRING = pa.string()
+CODED = pa.dictionary(pa.int32(), STRING)
 TEXTS = pa.list_(pa.string())
 TIME = pa.timestamp("s", tz="UTC")
 DATE = pa.date32()
@@ -48,6 +49,7 @@ OUTCOMES = (
     "duplicate",
     "not_captured",
     "given_up",
+    "not_today",
     "budget",
 )
 MECHANISMS = (
@@ -117,7 +119,8 @@ class Table:
         """What is wrong with a table that should be this one; empty when nothing is.
 
         Names each column that is missing, unknown or of another type, each that is empty where it
-        may not be, each value that is none of those allowed, and rows that share a key.
+        may not be, each value that is none of those allowed, and rows that share a key. Texts may
+        be coded: what is asked of them is the same.
         """
         wanted, found = self.arrow(), table.schema
         faults = [f"column '{name}' is missing" for name in wanted.names if name not in found.names]
@@ -127,7 +130,7 @@ class Table:
         faults += [
             f"column '{f.name}' is {found.field(f.name).type}, not {f.type}"
             for f in wanted
-            if f.name in found.names and found.field(f.name).type != f.type
+            if f.name in found.names and _written_out(found.field(f.name).type) != f.type
         ]
         if faults:
             return faults
@@ -136,6 +139,10 @@ class Table:
         if self.key and (repeated := _repeated(table, self.key)):
             faults.append(f"{repeated} rows repeat the key {', '.join(self.key)}")
         return faults
+
+
+def _written_out(kind: pa.DataType) -> pa.DataType:
+    return STRING if kind == CODED else kind
 
 
 def _column_faults(column: Column, cells: pa.ChunkedArray) -> list[str]:
@@ -176,6 +183,7 @@ COUNCILS = Table(
         Column("website", STRING, "Home page, with scheme", True),
         Column("other_hosts", TEXTS, "Other and former hosts of the council's own sites"),
         Column("shares_website_with", STRING, "council_id of the council on one website", True),
+        Column("unverified_reason", STRING, "Why its TLS certificates need not verify", True),
         Column("start_date", DATE, "First day of the council, where known", True),
         Column("end_date", DATE, "Last day of the council", True),
         Column("replaced_by", TEXTS, "council_id of each successor"),
@@ -198,6 +206,7 @@ FETCHES = Table(
         Column("status", COUNT, "HTTP status", True),
         Column("bytes", COUNT, "Decoded size of the body", True),
         Column("sha256", STRING, "Digest of the decoded body, hexadecimal", True),
+        Column("rendered", FLAG, "Read as a browser's scripts had filled it, not as it was sent"),
         Column("fetched_at", TIME, "When the answer, or its failure, came"),
     ),
     ("crawl_id", "council_id", "url", "purpose", "fetched_at"),

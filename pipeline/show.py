@@ -40,9 +40,14 @@ def _table(columns: Sequence[str], rows: Iterable[Row], title: str) -> None:
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(c)) for c in columns))
+        table.add_row(*(seen(_cell(row.get(c))) for c in columns))
     # Markup in a stranger's label must show as text, never as colour.
     Console(markup=False, highlight=False).print(table)
+
+
+def seen(text: str) -> str:
+    """Text without what would steer the terminal, or turn the words around it."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def _cell(value: object) -> str:

@@ -18,10 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.likeness import likeness, place_words, plain_text
+from pipeline.codes import encode, pruned
+from pipeline.likeness import likeness, place_words, plain_text, tier_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 RULES = Path(__file__).parents[1] / "data" / "rules"
 KEY = ["council_id", "platform", "account_key"]
@@ -51,6 +52,7 @@ FROM_LABEL, FROM_HEADING, FROM_SENTENCE = 0, 1, 2
 FULL_TITLE = frozenset(["council", "cyngor", "comhairle", "borough"])
 
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+Values: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.object_]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def load_vocabulary() -> Vocabulary:
     words = {name: _any_of(entry["patterns"]) for name, entry in raw["words"].items()}
     named = rf"\b(?:{'|'.join(word for s in services for word in s['words'])})\b"
     words["service"] = _without_lookahead(named)
+    unsure = [word for s in services for word in s["words"] if "(?!" in word]
+    words["service_unsure"] = _without_lookahead(_any_of(unsure))
     words["office"] = words["office"].replace("{service}", words["service"])
     words["stranger"] = _without_lookahead(_any_of([s["pattern"] for s in strangers]))
     words["notice"] = _any_of([n["pattern"] for n in notices["notice"]]).replace(
@@ -158,14 +162,6 @@ def _notice_pattern(pattern: str, network: str) -> re.Pattern[str]:
 # --- One column at a time --------------------------------------------------------------------
 
 
-def encode(column: pd.Series) -> pd.Series:
-    """The column as codes into its distinct texts, sorted: each text is then looked at once."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column
-    codes, distinct = pd.factorize(column.astype("str"), sort=True)
-    return pd.Series(pd.Categorical.from_codes(codes, categories=distinct), index=column.index)
-
-
 def by_unique(
     column: pd.Series, function: Callable[[str], object], only: str | None = None
 ) -> pd.Series:
@@ -174,26 +170,38 @@ def by_unique(
     Texts that the pattern `only` does not match are left out unread. Returns the values in the
     column's order and index; missing where the text is missing or left out.
     """
-    encoded = encode(column).cat
-    distinct = pd.Series(encoded.categories, dtype="str")
-    near = contains(distinct, only) if only else np.ones(len(distinct), dtype=bool)
-    values = np.full(len(distinct) + 1, None, dtype=object)
-    values[:-1][near] = pd.Series([function(text) for text in distinct[near]], dtype="object")
-    return pd.Series(values[encoded.codes], index=column.index, dtype="object")
+    texts = distinct(column)
+    near = contains(texts, only) if only else np.ones(len(texts), dtype=bool)
+    read = texts.filter(pa.array(near)).to_pylist()
+    values = np.full(len(texts), None, dtype=object)
+    values[near] = pd.Series([function(text) for text in read], dtype="object")
+    return spread(column, values)
 
 
-def contains(texts: pd.Series, pattern: str) -> Flags:
+def spread(column: pd.Series, values: Values) -> pd.Series:
+    """One value per distinct text of a column, spread over its rows; missing where it is."""
+    codes = encode(column).cat.codes
+    return pd.Series(np.append(values, [None])[codes], index=column.index, dtype="object")
+
+
+def distinct(column: pd.Series) -> pa.Array:
+    """The distinct texts of a column, in their order."""
+    texts = pa.array(encode(column).cat.categories, pa.string())
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def contains(texts: pd.Series | pa.Array, pattern: str) -> Flags:
     """Which texts match the pattern anywhere, in any case; it must have no groups."""
     # Of pandas' own method most of the time goes into reading the pattern, call by call.
-    hits = pc.match_substring_regex(pa.array(texts), pattern, ignore_case=True)
+    cells = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    hits = pc.match_substring_regex(cells, pattern, ignore_case=True)
     return np.asarray(hits.fill_null(False), dtype=bool)
 
 
 def says(column: pd.Series, pattern: str) -> Flags:
     """Which rows of a column match the pattern, each distinct text looked at once."""
-    encoded = encode(column).cat
-    hits = contains(pd.Series(encoded.categories, dtype="str"), pattern)
-    return np.append(hits, False)[encoded.codes]
+    hits = contains(distinct(column), pattern)
+    return np.append(hits, False)[encode(column).cat.codes]
 
 
 def service_of_text(vocabulary: Vocabulary) -> Callable[[str], str | None]:
@@ -206,15 +214,30 @@ def service_of_text(vocabulary: Vocabulary) -> Callable[[str], str | None]:
     return service
 
 
-def service_of_address(vocabulary: Vocabulary) -> Callable[[str], str | None]:
-    """The service that a page's address names: its path, or the first label of its host."""
-    service = service_of_text(vocabulary)
+def services_in(texts: pa.Array, vocabulary: Vocabulary) -> Values:
+    """The service that each text names first, if any.
 
-    def of_address(url: str) -> str | None:
-        host, _, path = url.partition("://")[2].partition("/")
-        return service(re.sub(r"[-_/.?=&+%]+", " ", f"{host.split('.')[0]} {path}"))
+    Python's engine takes as long over one sentence as Arrow's over twenty. So Arrow finds the word,
+    and Python says which service each distinct word is. It reads a whole text only where Arrow may
+    err: a word that depends on what follows it, or letters that Arrow takes for no letters.
+    """
+    words = vocabulary.words
+    near = contains(texts, words["service"])
+    asked = texts.filter(pa.array(near))
+    found = pc.extract_regex(asked, f"(?i)(?P<word>{words['service']})").field("word")
+    doubtful = contains(asked, words["service_unsure"]) | ~np.asarray(pc.string_is_ascii(asked))
+    read = pc.if_else(pa.array(doubtful), asked, found).dictionary_encode()
+    named = np.array([*map(service_of_text(vocabulary), read.dictionary.to_pylist())], dtype=object)
+    services = np.full(len(texts), None, dtype=object)
+    services[near] = named[read.indices.to_numpy()]
+    return services
 
-    return of_address
+
+def words_of_address(url: pa.Array) -> pa.Array:
+    """What a page's address says, as words: the first label of its host, and its path."""
+    parts = pc.extract_regex(url, "(?s)^.*?://(?P<label>[^/.]*)[^/]*(?:/(?P<path>.*))?$")
+    text = pc.binary_join_element_wise(parts.field("label"), parts.field("path"), " ")
+    return pc.replace_substring_regex(pc.fill_null(text, ""), "[-_/.?=&+%]+", " ")
 
 
 def service_of_residual(vocabulary: Vocabulary) -> Callable[[str], str | None]:
@@ -284,11 +307,12 @@ def collect(
 
 def _encoded(identified: pd.DataFrame) -> pd.DataFrame:
     """The observations that name accounts, in the columns that count here, texts as codes."""
-    seen = identified[identified["reason"].isna() & identified["account_key"].notna()]
+    named = identified["reason"].isna() & identified["account_key"].notna()
+    seen = identified.loc[named, [*CODED, "is_home", "fetched_at"]]
     return pd.DataFrame(
-        {column: encode(seen[column].reset_index(drop=True)) for column in CODED}
+        {column: pruned(seen[column].reset_index(drop=True)) for column in CODED}
         | {
-            "council_id": seen["council_id"].reset_index(drop=True),
+            "council_id": seen["council_id"].astype("str").reset_index(drop=True),
             "is_home": seen["is_home"].to_numpy(dtype=bool),
             "fetched_at": pd.to_datetime(seen["fetched_at"], utc=True).reset_index(drop=True),
         }
@@ -317,7 +341,7 @@ def partners(register: pd.DataFrame) -> pd.Series:
 
 def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
     """Add to each observation its account's code and what its region, mechanism and words mean."""
-    words, service = vocabulary.words, service_of_text(vocabulary)
+    words = vocabulary.words
     label, heading, sentence = (seen[text] for text in TEXTS)
     facts = pd.DataFrame(index=seen.index)
     facts["code"] = seen.groupby(KEY, sort=True, observed=True).ngroup().to_numpy()
@@ -328,10 +352,10 @@ def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
     facts["derived"] = seen["via"].isin(DERIVED)
     # What is said around an embedded player is said of what it plays.
     player = seen["mechanism"].eq("iframe") & seen["kind"].eq("channel")
-    address = by_unique(seen["page_url"], service_of_address(vocabulary))
-    facts["page_service"] = address.mask(player, None)
+    addresses = services_in(words_of_address(distinct(seen["page_url"])), vocabulary)
+    facts["page_service"] = spread(seen["page_url"], addresses).mask(player, None)
     for text in TEXTS:
-        told = by_unique(seen[text], service, words["service"])
+        told = spread(seen[text], services_in(distinct(seen[text]), vocabulary))
         facts[f"{text}_service"] = told.mask(player, None)
     listed = says(seen["page_url"], words["social_path"]) | says(heading, words["social_heading"])
     facts["listed"] = listed & seen["region"].isin(("main", "aside"))
@@ -387,7 +411,7 @@ def _sums(seen: pd.DataFrame, size: int) -> pd.DataFrame:
 
     sums = pd.DataFrame(index=pd.RangeIndex(size, name="code"))
     width = int(seen["page"].max()) + 1 if size else 1
-    on_pages = np.unique(code.astype("int64") * width + seen["page"].to_numpy())
+    on_pages = pd.unique(code.astype("int64") * width + seen["page"].to_numpy())
     sums["pages_seen"] = np.bincount(on_pages // width, minlength=size)
     sums["on_home"] = any_of(seen["is_home"] & ~seen["derived"])
     sums["in_chrome"] = any_of(seen["chrome"] & ~seen["derived"])
@@ -467,6 +491,12 @@ def _with_likeness(
     like["service_handle"] = by_unique(like["residual"], service_of_residual(vocabulary))
     strange = vocabulary.words["stranger"]
     like["stranger"] = by_unique(like["name"], stranger_of_name(vocabulary), strange)
+    own = like["name_likeness"].ge(vocabulary.threshold("own_name"))
+    tiers = vocabulary.raw["tier"]
+    itself = {(tier["name"], stranger) for tier in tiers for stranger in tier["strangers"]}
+    kind = like["council_id"].map(tier_of(register, tiers))
+    is_it = pd.MultiIndex.from_arrays([kind, like["stranger"]]).isin(itself)
+    like["stranger"] = like["stranger"].mask(own & is_it, None)
     return (
         accounts.reset_index()
         .merge(like, on=["council_id", "handle"], how="left")
@@ -508,24 +538,27 @@ def _named(
     'Moor Council on X', 'Moor Libraries' and 'Moor on Facebook' do; 'Moor Rovers' does not.
     """
     places = {
-        council: " ".join(place_words(name, vocabulary.raw["names"]))
+        council: (plain_text(name), " ".join(place_words(name, vocabulary.raw["names"])))
         for council, name in zip(register["council_id"], register["name"], strict=True)
     }
     pairs = seen[["code", "council_id", "label", "label_service"]].dropna(subset=["label"])
     pairs = pairs.drop_duplicates()
-    names = pairs["council_id"].astype("str").map(places).fillna("-")
+    names = [places.get(council, ()) for council in pairs["council_id"].astype("str")]
     labels = by_unique(pairs["label"], plain_text)
     rest = pd.Series(
-        [
-            f" {text} ".replace(f" {name} ", " ", 1) if f" {name} " in f" {text} " else None
-            for name, text in zip(names, labels, strict=True)
-        ],
+        [_without(text, forms) for forms, text in zip(names, labels, strict=True)],
         index=pairs.index,
         dtype="str",
     )
     plain = by_unique(rest, _is_plain(vocabulary)).eq(True)
     hit = rest.notna() & (pairs["label_service"].notna() | plain)
     return pd.Series(accounts.index.isin(pairs.loc[hit, "code"]), index=accounts.index)
+
+
+def _without(text: str, names: Sequence[str]) -> str | None:
+    """What stands beside the first of the names that a text has; None where it has none."""
+    padded = f" {text} "
+    return next((padded.replace(f" {n} ", " ", 1) for n in names if f" {n} " in padded), None)
 
 
 def _is_plain(vocabulary: Vocabulary) -> Callable[[str], bool]:
@@ -596,7 +629,17 @@ def council_titles(register: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFra
     ):
         places[council] = " ".join(place_words(name, rules))
         full = [name, *(other for other in others if set(plain_text(other).split()) & FULL_TITLE)]
-        rows += [(council, plain_text(text)) for text in [*full, f"{places[council]} council"]]
+        rows += [(council, plain_text(text)) for text in full]
+    kinds = tier_of(register, vocabulary.raw["tier"]).to_dict()
+    named: dict[str, set[str]] = {}
+    for council, title in rows:
+        named.setdefault(title, set()).add(kinds.get(council, ""))
+    # 'Moor Council' is short for the town council, unless a namesake of another kind is called so.
+    rows += [
+        (council, title)
+        for council, title in ((each, f"{place} council") for each, place in places.items())
+        if named.get(title, {kinds.get(council, "")}) == {kinds.get(council, "")}
+    ]
     heirs = [
         (new, title)
         for new, old in successions(register)
@@ -614,12 +657,20 @@ def successions(register: pd.DataFrame) -> list[tuple[str, str]]:
 
 def council_title(titles: pd.DataFrame) -> Callable[[str], str | None]:
     """The first council's title that a text has, the longest of those that begin there."""
-    known = sorted(set(titles["title"]), key=lambda title: (-len(title), title))
-    pattern = re.compile(rf"\b(?:{'|'.join(known)})\b")
+    # By first word: a pattern of twenty thousand titles takes seconds to compile.
+    starting: dict[str, list[str]] = {}
+    for known in sorted(set(titles["title"]), key=lambda title: (-len(title), title)):
+        starting.setdefault(known.partition(" ")[0], []).append(known)
 
     def title(text: str) -> str | None:
-        found = pattern.search(plain_text(text))
-        return found[0] if found else None
+        rest = plain_text(text)
+        while rest:
+            word, _, after = rest.partition(" ")
+            for known in starting.get(word, ()):
+                if rest == known or rest.startswith(f"{known} "):
+                    return known
+            rest = after
+        return None
 
     return title
 

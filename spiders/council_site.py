@@ -19,19 +19,20 @@ from urllib.parse import urljoin, urlsplit
 
 from scrapy import Request, Spider, signals
 from scrapy.exceptions import CloseSpider
+from scrapy.http.request import NO_CALLBACK
 
 from pipeline.platforms import is_candidate_host
-from spiders.document import text_of
-from spiders.extract import Answer, Asked, name_outcome, read_page
+from spiders.extract import Answer, Asked, Leads, name_outcome
 from spiders.frontier import Frontier, Limits, Rules, Task, load_rules
 from spiders.guard import Declined, outcome_of, stamp
 from spiders.items import Fetch, Observation
 from spiders.journal import Journal, Line, as_line
 from spiders.memory import Known, SiteMemory, validators_of
+from spiders.render import RENDER
 from spiders.sitemap import locations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     import pandas as pd
     from scrapy.crawler import Crawler
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from pipeline.register import Hosts
-    from spiders.scan import Page
+    from spiders.readers import Readers
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_WAIT = 600.0  # seconds; delay, Retry-After and time-out together are shorter
 _REFUSALS = frozenset({"refused", "timeout", "dns", "tls", "blocked", "http_error"})
+_UNASKED = frozenset({"budget", "given_up", "not_today", "not_due"})
 Link = tuple[str, str, str]  # URL, text, purpose: what a page offers to the frontier
 
 
@@ -59,34 +62,45 @@ class Site:
     domains: set[str] = field(default_factory=set)  # of its own after a move
     known: frozenset[str] = frozenset()  # links that the home page carries
     memory: SiteMemory = field(default_factory=SiteMemory)  # what earlier crawls learned
-    looked: set[tuple[str, str]] = field(default_factory=set)
+    looked: dict[str, str | None] = field(default_factory=dict)  # href → what may be offered of it
+    passed: set[tuple[str, str]] = field(default_factory=set)  # with a text that promised nothing
     read: set[str] = field(default_factory=set)
     short: deque[str] = field(default_factory=deque)
     short_seen: set[str] = field(default_factory=set)
     home_asked: bool = False
+    home_alone: bool = False
     moved_to: str | None = None
+    requests: int = 0  # of every kind, redirects and retries too
     bytes: int = 0
+    seconds: float = 0.0  # from answer to answer
     refusals: int = 0
-    first_at: str | None = None
+    noes: int = 0  # answers 403 or 429 in a row
+    not_today: bool = False  # it said no so often that it is left alone for the day
+    unverified: frozenset[str] = frozenset()  # councils whose certificates need not verify
+    read_unverified: bool = False
     last_at: str | None = None
     finished: bool = False
 
     def heard(self, when: str) -> None:
-        """An answer or a failure came at `when`."""
-        self.first_at = self.first_at or when
+        """An answer or a failure came at `when`; the pause between two runs is nobody's time."""
+        if self.last_at is not None:
+            since = datetime.fromisoformat(when) - datetime.fromisoformat(self.last_at)
+            pause = since.total_seconds()
+            self.seconds += pause if pause <= _LONGEST_WAIT else 0
         self.last_at = when
-
-    def seconds(self) -> float:
-        """Seconds between the first and the last answer."""
-        if self.first_at is None or self.last_at is None:
-            return 0.0
-        first, last = (datetime.fromisoformat(text) for text in (self.first_at, self.last_at))
-        return (last - first).total_seconds()
 
     def limit_to_home(self) -> None:
         """Ask for nothing beyond the home page: the site wants longer pauses than we can give."""
+        self.home_alone = True
         self.frontier.limits.pages = 1
         self.short_left = 0
+
+    def forget(self) -> None:
+        """End the visit and let go of what only it needs: most sites of a long crawl are done."""
+        self.finished = True
+        self.frontier = Frontier(self.frontier.rules, self.frontier.limits)
+        self.known, self.memory, self.short = frozenset(), SiteMemory(), deque()
+        self.looked, self.passed, self.read, self.short_seen = {}, set(), set(), set()
 
     def count(self, outcome: str, size: int | None) -> None:
         """Add one answered page to the budgets and to the circuit breaker."""
@@ -98,14 +112,16 @@ def sites_of(register: pd.DataFrame, hosts: Hosts, settings: BaseSettings) -> li
     """The sites to visit, in the order of the register; rows without a website have none."""
     rules = load_rules()
     sites: dict[str, Site] = {}
-    columns = zip(register["council_id"], register["website"], strict=True)
-    for council, website in columns:
+    columns = ("council_id", "website", "unverified_reason")
+    for council, website, reason in zip(*(register[name] for name in columns), strict=True):
         home = rules.normalise(website) if isinstance(website, str) and website else None
         if home is None:
             continue
+        unverified = frozenset([council] if isinstance(reason, str) else [])
         shared = sites.get(home)
         if shared:
             shared.councils = (*shared.councils, council)
+            shared.unverified |= unverified
             continue
         limits = Limits(
             settings.getint("COUNCIL_PAGES"),
@@ -114,8 +130,8 @@ def sites_of(register: pd.DataFrame, hosts: Hosts, settings: BaseSettings) -> li
             settings.getint("URLLENGTH_LIMIT"),
         )
         short = settings.getint("COUNCIL_SHORT_LINKS")
-        sites[home] = Site((council,), home, Frontier(rules, limits), short)
-        if council not in hosts.councils_of(urlsplit(home).hostname or ""):
+        sites[home] = Site((council,), home, Frontier(rules, limits), short, unverified=unverified)
+        if council not in hosts.councils_at(home):
             sites[home].domains.add(hosts.site_of(home))  # a successor holds the host now
     return list(sites.values())
 
@@ -126,15 +142,22 @@ class CouncilSite(Spider):
     name = "council_site"
 
     def __init__(
-        self, sites: list[Site], hosts: Hosts, journal: Journal, earlier: Iterable[Line]
+        self,
+        sites: list[Site],
+        hosts: Hosts,
+        journal: Journal,
+        readers: Readers,
+        earlier: Iterable[Line],
     ) -> None:
         super().__init__()
+        self._readers = readers
         self._earlier = earlier
         self.sites = sites
         self._hosts = hosts
         self.journal = journal
         self._rules: Rules = load_rules()
         self._councils_of = lru_cache(maxsize=100_000)(hosts.councils_of)
+        self._councils_at = lru_cache(maxsize=100_000)(hosts.councils_at)
         self._resolved: dict[str, Fetch] = {}
         self.refused: Counter[str] = Counter()
 
@@ -145,12 +168,14 @@ class CouncilSite(Spider):
         settings = crawler.settings
         spider._turns = asyncio.Semaphore(settings.getint("CONCURRENT_REQUESTS"))
         spider._clock = settings["CLOCK"] or time.time
+        spider._renders = settings.getbool("RENDER")
         spider._limits = {
             name: settings.getint(name)
             for name in (
                 "COUNCIL_BYTES",
                 "COUNCIL_SECONDS",
                 "COUNCIL_REFUSALS",
+                "COUNCIL_REQUESTS",
                 "LINKS_PER_PAGE",
                 "SITEMAP_LINKS",
                 "DOWNLOAD_MAXSIZE",
@@ -158,11 +183,13 @@ class CouncilSite(Spider):
             )
         }
         crawler.signals.connect(spider._failed_callback, signals.spider_error)
+        crawler.signals.connect(spider._readers.hang_up, signals.spider_closed)
         spider._restore(spider._earlier)
         return spider
 
     _turns: asyncio.Semaphore
     _clock: Callable[[], float]
+    _renders: bool
     _limits: dict[str, int]
 
     async def start(self) -> AsyncIterator[Request]:
@@ -191,14 +218,15 @@ class CouncilSite(Spider):
         return []
 
     def _spent(self, site: Site) -> str | None:
-        """Why the visit must end now: its bytes or seconds are spent, or the site refuses us."""
+        """Why the visit must end now: a budget is spent, or the site refuses us."""
+        if site.not_today:
+            return "not_today"
         if site.refusals >= self._limits["COUNCIL_REFUSALS"]:
             return "given_up"
-        over_bytes = site.bytes >= self._limits["COUNCIL_BYTES"]
-        return "budget" if over_bytes or self._over_time(site) else None
-
-    def _over_time(self, site: Site) -> bool:
-        return site.seconds() >= self._limits["COUNCIL_SECONDS"]
+        spent = (site.bytes, site.seconds, site.requests)
+        budgets = ("COUNCIL_BYTES", "COUNCIL_SECONDS", "COUNCIL_REQUESTS")
+        over = any(n >= self._limits[name] for n, name in zip(spent, budgets, strict=True))
+        return "budget" if over else None
 
     def _next_task(self, site: Site) -> Task | None:
         if not site.home_asked:
@@ -232,16 +260,26 @@ class CouncilSite(Spider):
         if site.finished:
             return
         site.finished = True
-        for task in site.frontier.left():
+        home = [] if site.home_asked else [Task(site.home, "home", 0)]
+        for task in (*home, *site.frontier.left()):
             self._record(site, self._asked(site, task, site.last_at).fetch(reason))
         self.refused.update(site.frontier.refused)
-        stats = self.crawler.stats
-        stats.inc_value("council/done", len(site.councils))
+        site.forget()
+        self.crawler.stats.inc_value("council/done", len(site.councils))
         self._turns.release()
+
+    def _pause(self, site: Site) -> list[Request]:
+        """Leave a site as it stands: what is not recorded is asked when the crawl is resumed."""
+        site.forget()
+        self.crawler.stats.inc_value("council/paused", len(site.councils))
+        self._turns.release()
+        return []
 
     # What came ---------------------------------------------------------------------------------
 
-    def parse(self, response: Response, site: Site, task: Task) -> Iterable[Request]:
+    def parse(
+        self, response: Response, site: Site, task: Task
+    ) -> Iterable[Request] | Awaitable[Iterable[Request]]:
         """An answer: record it with what it offers, then ask for the next page."""
         asked = self._asked(site, task, response.meta["fetched_at"])
         answer = _answer(response)
@@ -253,27 +291,40 @@ class CouncilSite(Spider):
         elif task.purpose == "sitemap":
             self._keep(site, *self._read_sitemap(site, asked, answer))
         else:
-            fetch, page = read_page(asked, answer, site.known)
-            onward = self._refresh(response, page)
-            if onward:
-                return [onward]
-            if task.purpose == "home":
-                self._at_home(site, fetch)
-            if fetch.outcome == "ok":
-                fetch.etag, fetch.last_modified = validators_of(answer.headers)
-            links = self._offer(site, fetch, page) if page else []
-            self._keep(site, fetch, links)
+            return self._parse_page(response, site, asked, answer)
         return self._advance(site)
 
-    def failed(self, failure: Failure) -> Iterable[Request]:
+    async def _parse_page(
+        self, response: Response, site: Site, asked: Asked, answer: Answer
+    ) -> list[Request]:
+        fetch, leads = await self._readers.read(asked, answer, site.known)
+        fetch.rendered = "shell" in response.meta
+        onward = self._onward(response, fetch, leads)
+        if onward:
+            return [onward]
+        if fetch.is_home:
+            self._at_home(site, fetch)
+        if fetch.outcome == "ok" and not fetch.rendered:  # a shell stays as it is for years
+            fetch.etag, fetch.last_modified = validators_of(answer.headers)
+        links = self._offer(site, fetch, leads) if leads else []
+        self._keep(site, fetch, links)
+        return self._advance(site)
+
+    def failed(self, failure: Failure) -> Iterable[Request] | Awaitable[Iterable[Request]]:
         """No answer, or one that was declined: record under its name, then go on."""
         request: Request = failure.request  # type: ignore[attr-defined]  # Scrapy sets it
         site, task = request.cb_kwargs["site"], request.cb_kwargs["task"]
         error: BaseException = failure.value  # type: ignore[assignment]  # a failure has one
         outcome = outcome_of(error)
+        if outcome == "paused":
+            return self._pause(site)
         if outcome is None:
             self.crawler.stats.inc_value("council/unnamed_failures")
             logger.error("%(url)s failed: %(error)r", {"url": request.url, "error": error})
+        shell: Response | None = request.meta.get("shell")
+        if shell is not None:  # what could not be rendered is recorded as it was sent
+            shell.meta["unrendered"] = True
+            return self.parse(shell, site, task)
         fetch = self._asked(site, task, request.meta.get("fetched_at")).fetch(outcome or "refused")
         if isinstance(error, Declined):
             fetch.final_url, fetch.status = error.url, error.status
@@ -315,13 +366,36 @@ class CouncilSite(Spider):
         wanted = [(url, "", "follow") for url in pages] + [(url, "", "sitemap") for url in sitemaps]
         return fetch, list(self._offered(site, wanted, asked.depth))
 
-    def _refresh(self, response: Response, page: Page | None) -> Request | None:
+    def _onward(self, response: Response, fetch: Fetch, leads: Leads | None) -> Request | None:
+        """The request to make before a page can be recorded: where it leads, or to fill it."""
+        if fetch.rendered:
+            return None
+        return self._refresh(response, leads) or self._to_render(response, fetch)
+
+    def _to_render(self, response: Response, fetch: Fetch) -> Request | None:
+        """The request to fill a page that is empty without scripts, where that is wanted."""
+        request = response.request
+        if fetch.outcome != "needs_browser" or not self._renders or request is None:
+            return None
+        site: Site = request.cb_kwargs["site"]
+        if response.meta.get("unrendered") or site.home_alone or self._spent(site):
+            return None
+        return Request(
+            response.url,
+            method=RENDER,
+            callback=self.parse,
+            errback=self.failed,
+            cb_kwargs=request.cb_kwargs,
+            meta={"download_slot": request.meta["download_slot"], "shell": response},
+        )
+
+    def _refresh(self, response: Response, leads: Leads | None) -> Request | None:
         """The request that a meta refresh asks for, by the rules of a redirect."""
         times = response.meta.get("redirect_times", 0) + 1
-        if page is None or not page.refresh or times > self._limits["REDIRECT_MAX_TIMES"]:
+        if leads is None or not leads.refresh or times > self._limits["REDIRECT_MAX_TIMES"]:
             return None
         request = response.request
-        target = self._rules.normalise(page.refresh, response.url)
+        target = self._rules.normalise(leads.refresh, response.url)
         if request is None or target is None:
             return None
         onward = request.replace(url=target)
@@ -368,32 +442,45 @@ class CouncilSite(Spider):
 
     # Links -------------------------------------------------------------------------------------
 
-    def _offer(self, site: Site, fetch: Fetch, page: Page) -> list[Link]:
+    def _offer(self, site: Site, fetch: Fetch, leads: Leads) -> list[Link]:
         """Offer a page's links to the frontier; those that it took."""
         base = fetch.final_url or fetch.url
-        wanted: list[Link] = []
+        depth = fetch.depth + 1
+        taken: list[Link] = []
         if fetch.is_home:
-            wanted += [(urljoin(base, path), "", purpose) for path, purpose in self._rules.probes]
-        wanted += self._new_links(site, page)
-        taken = list(self._offered(site, wanted, fetch.depth + 1))
+            probes = [(urljoin(base, path), "", purpose) for path, purpose in self._rules.probes]
+            taken += self._offered(site, probes, depth)
+        taken += self._offered_of_page(site, leads, depth)
         self._want_short(site, base, (o.href for o in fetch.observations))
         self.crawler.stats.inc_value("council/links", len(taken))
         return taken
 
-    def _new_links(self, site: Site, page: Page) -> Iterator[Link]:
-        """The links of a page that no page of the site has shown before, made absolute.
+    def _offered_of_page(self, site: Site, leads: Leads, depth: int) -> Iterator[Link]:
+        """Offer the links of a page to the frontier; those that it took.
 
-        Most of a page is the menu of every page, so what is known is passed over as it is written.
+        Most of a page is the menu of every page, so a link is taken apart once for each site: what
+        it stands for is remembered as it is written, or that it is not to be offered any more.
         """
-        base = page.base_url
-        for element, href in page.anchors[: self._limits["LINKS_PER_PAGE"]]:
-            text = text_of(element) if len(element) else " ".join((element.text or "").split())
-            key = (href if href.startswith(("/", "http")) else f"{base} {href}", text)
-            if key not in site.looked:
-                site.looked.add(key)
+        base = leads.base_url
+        parts = urlsplit(base)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        looked, passed = site.looked, site.passed
+        for href, text in leads.links:
+            rooted = href.startswith("/") and not href.startswith("//")
+            key = href if href.startswith("http") else f"{origin if rooted else base} {href}"
+            if key not in looked:
                 url = self._rules.normalise(href.strip(), base)
-                if url:
-                    yield url, text or element.get("title") or "", "follow"
+                looked[key] = url if url and self._owns(site, url) else None
+            url = looked[key]
+            if url is None or (url, text) in passed:
+                continue
+            if url in site.read or site.frontier.has_seen(url):
+                looked[key] = None
+                continue
+            task = site.frontier.offer(url, text, depth)
+            if task:
+                yield task.url, task.text, task.purpose
+            passed.add((url, text))
 
     def _offered(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
         """Offer absolute links to the frontier; those that it took."""
@@ -407,7 +494,10 @@ class CouncilSite(Spider):
 
     def _want_short(self, site: Site, base: str, hrefs: Iterable[str]) -> None:
         """Queue the short links among what a page carries."""
-        for href in hrefs:
+        written = list(hrefs)
+        if not self._rules.may_be_short([base, *written]):
+            return
+        for href in written:
             url = self._rules.normalise(href.strip(), base)
             if url is None or url in site.short_seen:
                 continue
@@ -420,7 +510,7 @@ class CouncilSite(Spider):
         host = urlsplit(url).hostname or ""
         if site.domains and self._hosts.registrable(host) in site.domains:
             return True
-        return not set(site.councils).isdisjoint(self._councils_of(host))
+        return not set(site.councils).isdisjoint(self._councils_at(url))
 
     # Called by the guards ----------------------------------------------------------------------
 
@@ -445,6 +535,25 @@ class CouncilSite(Spider):
         site.read.add(target)
         onward.meta["download_slot"] = self._hosts.site_of(target)
         return None
+
+    def for_page(self, asked: Request, url: str) -> Request | None:
+        """The request for what a page asks for while it is rendered; None if it is not its site's.
+
+        A budget that is spent ends it too.
+        """
+        site = asked.cb_kwargs["site"]
+        target = self._rules.normalise(url)
+        if target is None or not self._owns(site, target) or self._spent(site):
+            return None
+        # What is captured is the page as it was filled: a replay runs no scripts.
+        meta = {"for_page": True, "dont_cache": True, "download_slot": self._hosts.site_of(target)}
+        return Request(url, callback=NO_CALLBACK, cb_kwargs=asked.cb_kwargs, meta=meta)
+
+    def lets_unverified(self, request: Request) -> bool:
+        """Whether the register lets a certificate of this host pass that does not verify."""
+        site: Site = request.cb_kwargs["site"]
+        host = urlsplit(request.url).hostname or ""
+        return not site.unverified.isdisjoint(self._councils_of(host))
 
     def robots_answered(self, asked: Request, response: Response) -> None:
         """Record a robots.txt that was answered."""
@@ -496,7 +605,7 @@ class CouncilSite(Spider):
         request = getattr(response, "request", None)
         site = request.cb_kwargs.get("site") if request is not None else None
         if site is not None and not site.finished:
-            site.finished = True
+            site.forget()
             self._turns.release()
 
     # Resuming ----------------------------------------------------------------------------------
@@ -512,10 +621,13 @@ class CouncilSite(Spider):
     def _restore_line(self, site: Site, line: Line) -> None:
         site.heard(line["fetched_at"])
         url, outcome, purpose = line["url"], line["outcome"], line["purpose"]
+        site.requests += outcome not in _UNASKED
         if purpose == "robots":
             return
         queued = site.frontier.take(url)
-        if outcome in {"budget", "given_up"}:
+        if outcome in _UNASKED - {"not_due"}:
+            site.home_asked |= purpose == "home"
+            site.not_today |= outcome == "not_today"
             return
         if outcome != "not_due":
             site.count(outcome, line["bytes"])

@@ -16,6 +16,11 @@ from scrapy.utils._compression import (  # type: ignore[attr-defined]  # the cod
     zstd,
 )
 
+try:
+    from isal import isal_zlib
+except ImportError:  # not built for every platform
+    isal_zlib = None  # type: ignore[assignment,unused-ignore]  # as far as it is there
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -45,8 +50,10 @@ def decode(body: bytes, encodings: tuple[str, ...], limit: int) -> Decoded:
     Raises:
         DecodedTooLargeError: There is more than `limit`.
     """
-    whole = True
     left = [name for name in encodings if name not in {"", "identity"}]
+    if left == ["gzip"] and (plain := _gunzipped_at_once(body, limit)) is not None:
+        return Decoded(plain, (), whole=True)
+    whole = True
     while left and left[-1] in _DECODERS:
         body, complete = _undo(body, left.pop(), limit)
         whole = whole and complete
@@ -66,6 +73,21 @@ def _undo(body: bytes, encoding: str, limit: int) -> tuple[bytes, bool]:
         sent_plain = not out.tell() and body.lstrip().startswith(b"<")
         return (body, True) if sent_plain else (out.getvalue(), False)
     return out.getvalue(), True
+
+
+def _gunzipped_at_once(body: bytes, limit: int) -> bytes | None:
+    """A gzip body by a faster library, if it is one whole member within the limit; else None.
+
+    What is broken, too large or in parts is for zlib, so that it has one meaning on all platforms.
+    """
+    if isal_zlib is None:
+        return None
+    stream = isal_zlib.decompressobj(_GZIP)
+    try:
+        plain: bytes = stream.decompress(body, limit)
+    except Exception:  # whatever it is, zlib says what it means
+        return None
+    return plain if stream.eof and not stream.unused_data else None
 
 
 def _gunzipped(body: bytes) -> Iterator[bytes]:

@@ -188,10 +188,12 @@ class Standings:
 
 def _inside(outer: Standing, element: etree._Element) -> Standing:
     get = element.get
-    opened, holder = _opens(str(element.tag), get("role"), get("id"), get("class"))
-    if opened is None and not holder:
+    tag = str(element.tag)
+    opened, holder = _opens(tag, get("role"), get("id"), get("class"))
+    region = inner_region(outer.region, tag, opened)
+    if region == outer.region and not holder:
         return outer
-    return Standing(inner_region(outer.region, opened), holder or outer.holder)
+    return Standing(region, holder or outer.holder)
 
 
 @lru_cache(maxsize=16_384)

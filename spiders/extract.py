@@ -15,11 +15,14 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spiders.document import text_of
 from spiders.items import Fetch
 from spiders.read import observe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from lxml import etree
 
     from spiders.scan import Page
 
@@ -69,6 +72,18 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """Where a page leads: what is needed of it once it was read.
+
+    `links` are hrefs as written with their text, else their title; each pair once.
+    """
+
+    base_url: str
+    refresh: str | None
+    links: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +183,24 @@ def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fet
     if not page.observations and not page.refresh and page.is_empty_shell:
         fetch.outcome = "needs_browser"
     return fetch, page
+
+
+def read_leads(
+    asked: Asked, answer: Answer, known: Collection[str], most_links: int
+) -> tuple[Fetch, Leads | None]:
+    """The record of one answer, and where its page leads by its first `most_links` links."""
+    fetch, page = read_page(asked, answer, known)
+    return fetch, None if page is None else leads_of(page, most_links)
+
+
+def leads_of(page: Page, most_links: int) -> Leads:
+    """Where a page leads by its first `most_links` links."""
+    links = {
+        (href, _label(element) or element.get("title") or ""): None
+        for element, href in page.anchors[:most_links]
+    }
+    return Leads(page.base_url, page.refresh, list(links))
+
+
+def _label(element: etree._Element) -> str:
+    return text_of(element) if len(element) else " ".join((element.text or "").split())

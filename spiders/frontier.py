@@ -15,13 +15,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RULES = Path(__file__).parents[1] / "data" / "rules" / "follow.toml"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _PATH_SESSION = re.compile(r"(?i);(?:jsessionid|phpsessid|sid)=[^/?]*|/\((?:S|A|F)\([0-9a-z]+\)\)")
+_PASSED_OVER = str.maketrans("", "", "\t\r\n")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_PLAIN_PATH = r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~%-]*)"  # nothing in it to resolve or to drop
+_ROOTED = re.compile(rf"{_PLAIN_PATH}+/?")
+_NORMAL = re.compile(
+    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}*/|"
+    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}+"
+)
 _REPEATS = 3  # a path segment that stands more often than this is a trap
 _SEGMENTS = 12
 _TEXT_LIMIT = 120  # of a link's text, kept in the journal
@@ -83,19 +93,31 @@ class Rules:
 
     def normalise(self, url: str, base: str | None = None) -> str | None:
         """One form for all writings of an http(s) URL: no fragment, tracking or session id."""
+        if _NORMAL.fullmatch(url):
+            return url
+        if base and _ROOTED.fullmatch(url):
+            origin = _origin_of_page(base)
+            return None if origin is None else origin + url
+        return self.taken_apart(url, base)
+
+    def taken_apart(self, url: str, base: str | None = None) -> str | None:
+        """What `normalise` makes of any URL, the long way: most are of two simple forms."""
         try:
             parts = urlsplit(urljoin(base, url) if base else url)
-            port = parts.port
+            origin = _origin(parts)
         except ValueError:
             return None
-        host = (parts.hostname or "").rstrip(".")
-        if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc:
+        if origin is None:
             return None
-        netloc = f"[{host}]" if ":" in host else host
-        if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
-            netloc = f"{netloc}:{port}"
-        path = _PATH_SESSION.sub("", parts.path) or "/"
-        return urlunsplit((parts.scheme, netloc, path, self._query(parts.query), ""))
+        path = "/" + _PATH_SESSION.sub("", parts.path).removeprefix("/")
+        query = self._query(parts.query)
+        return f"{origin}{path}?{query}" if query else origin + path
+
+    def may_be_short(self, hrefs: Iterable[str]) -> bool:
+        """Whether the name of a short host stands in one of these links: seldom, and soon told."""
+        # A URL's reader passes over tabs and line ends within it.
+        text = " ".join(hrefs).translate(_PASSED_OVER).lower()
+        return any(name in text for name in self.short_hosts)
 
     def _query(self, query: str) -> str:
         if not query:
@@ -127,13 +149,14 @@ def load_rules(path: Path = RULES) -> Rules:
         for part in ("path", "query")
         if part in row
     ]
+    short_hosts = frozenset(host for row in data.get("short_link", []) for host in row["hosts"])
     return Rules(
         weights,
         {word: tuple(phrases) for word, phrases in starts.items()},
         tuple(refusals),
         tuple(re.compile(row["query"], re.IGNORECASE) for row in data.get("drop", [])),
         tuple((row["path"], row["purpose"]) for row in data.get("probe", [])),
-        frozenset(host for row in data.get("short_link", []) for host in row["hosts"]),
+        short_hosts,
         int(data.get("depth_cost", 0)),
     )
 
@@ -142,6 +165,26 @@ def _need(path: Path, row: dict[str, Any], key: str) -> Any:
     if key not in row:
         raise FollowError(f"{path}: a row has no {key!r}: {row}; write {key} = …")
     return row[key]
+
+
+def _origin(parts: SplitResult) -> str | None:
+    """Scheme, host and unusual port of an http(s) URL; ValueError where the port is no number."""
+    port = parts.port
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc:
+        return None
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        netloc = f"{netloc}:{port}"
+    return f"{parts.scheme}://{netloc}"
+
+
+@lru_cache(maxsize=4_096)
+def _origin_of_page(url: str) -> str | None:
+    try:
+        return _origin(urlsplit(urljoin(url, "/")))
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=65_536)
@@ -197,6 +240,10 @@ class Frontier:
         priority = self.rules.depth_cost * depth - weight
         heapq.heappush(self._heap, (priority, self._order, task))
         return task
+
+    def has_seen(self, url: str) -> bool:
+        """Whether a URL was in the queue, or was refused: to offer it again changes nothing."""
+        return url in self._seen
 
     def _refusal(self, url: str, depth: int, purpose: str) -> str | None:
         if depth > self.limits.depth:

@@ -11,10 +11,12 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import ssl
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -61,6 +63,7 @@ logger = logging.getLogger(__name__)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _READABLE = ("text/", "application/xhtml", "application/xml", "application/rss", "application/atom")
 _ARCHIVED_SITEMAP = ("application/gzip", "application/x-gzip")
+_SCRIPTS = ("application/javascript", "application/x-javascript", "application/json")
 
 
 class Declined(IgnoreRequest):
@@ -74,6 +77,10 @@ class Declined(IgnoreRequest):
         self.outcome = outcome
         self.url = url
         self.status = status
+
+
+class NotNow(Declined):
+    """The crawl may ask nothing more of this site for now (gate.py): `paused` is no outcome."""
 
 
 class AddressRefusedError(OSError):
@@ -218,6 +225,7 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             settings.getlist("ALLOW_ADDRESSES"), tuple(_proxy_endpoints(settings))
         )
         self._clock: Callable[[], float] = settings["CLOCK"] or time.time
+        self._read_unverified: set[str] = set()
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(settings.getint("DNS_THREADS")))
         inner = load_object(settings["ADDRESS_RESOLVER"])()
@@ -243,6 +251,12 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
 
         # aiohttp would ask again at once on a dropped connection; PatientRetries waits.
         self._session._retry_connection = False
+
+        # The same session and limits, for certificates that do not verify.
+        self._unverified = copy(self)
+        self._unverified._ssl_context = _make_ssl_context(settings)
+        self._unverified._ssl_context.check_hostname = False
+        self._unverified._ssl_context.verify_mode = ssl.CERT_NONE
 
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:
         """A socket to the very address that is connected to: names cannot change in between."""
@@ -273,12 +287,28 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
     async def download_request(self, request: Request) -> Response:
         """Download, and note in meta when the answer or the failure came."""
         try:
-            return await super().download_request(request)
+            return await self._download(request)
         finally:
             note_time(request, stamp(self._clock()))
             downloader = self.crawler.engine.downloader
             if slot := downloader.slots.get(request.meta.get(downloader.DOWNLOAD_SLOT, "")):
                 slot.lastseen = time.monotonic()
+
+    async def _download(self, request: Request) -> Response:
+        """Download; where the register says so, past a certificate that does not verify."""
+        host = urlsplit(request.url).netloc
+        spider: Any = self.crawler.spider
+        if host not in self._read_unverified or not spider.lets_unverified(request):
+            try:
+                return await super().download_request(request)
+            except (DownloadConnectionRefusedError, DownloadFailedError) as error:
+                broken = any(isinstance(c, ssl.SSLCertVerificationError) for c in _causes(error))
+                if not broken or not spider.lets_unverified(request):
+                    raise
+            self._read_unverified.add(host)
+        request.cb_kwargs["site"].read_unverified = True
+        self.crawler.stats.inc_value("guard/unverified")
+        return await super(GuardedDownloadHandler, self._unverified).download_request(request)
 
 
 def _proxy_endpoints(settings: BaseSettings) -> Iterator[tuple[str, int]]:
@@ -347,6 +377,8 @@ class AddressGuard:
         if not declared or request.meta.get("robots_file") or declared.startswith(_READABLE):
             return
         if declared.startswith(_ARCHIVED_SITEMAP) or "+xml" in declared:
+            return
+        if request.meta.get("for_page") and declared.startswith(_SCRIPTS):
             return
         self._stats.inc_value("guard/not_text")
         raise StopDownload(fail=False)
@@ -431,6 +463,10 @@ class RobotsGuard:
         self._crawler.stats.inc_value("council/asked")
         try:
             response = await self._crawler.engine.download_async(asked)
+        except NotNow:
+            self._crawler.stats.inc_value("council/answered")
+            del self._origins[origin]  # another site may ask for it
+            raise
         except Exception as error:
             outcome = outcome_of(error)
             if outcome is None:
@@ -490,7 +526,7 @@ class SiteRedirects(RedirectMiddleware):
         self, request: Request, response: Response, _spider: Spider | None = None
     ) -> Request | Response:
         """The response, or the request for the place it leads to."""
-        if request.meta.get("short_link"):
+        if request.meta.get("short_link") or request.meta.get("for_page"):
             return response
         try:
             result = super().process_response(request, response)
@@ -529,6 +565,9 @@ class PatientRetries(RetryMiddleware):
         """The response, or the request to be made again after the wait that the server asks for."""
         if response.status not in self.retry_http_codes or self._spent(request):
             return response
+        site = request.cb_kwargs.get("site")
+        if site is not None and site.not_today:
+            return response  # a no to us, not to this once
         after = response.headers.get(b"Retry-After")
         wanted = retry_after((after or b"").decode("latin-1"), self._clock())
         if wanted is not None and wanted > self._limit:
@@ -545,7 +584,9 @@ class PatientRetries(RetryMiddleware):
         return self._later(request, None, exception)
 
     def _spent(self, request: Request) -> bool:
-        return bool(request.meta.get("retry_times", 0) >= self.max_retry_times)
+        """Whether a request is not made again; what a page being rendered asks for never is."""
+        times = request.meta.get("retry_times", 0)
+        return bool(times >= self.max_retry_times or request.meta.get("for_page"))
 
     def _later(
         self, request: Request, wanted: float | None, reason: str | Exception

@@ -28,7 +28,8 @@ class Fetch:
     """One request and its outcome (see schema.FETCHES), with what its page carried.
 
     `fetched_at` is ISO 8601 in UTC with a trailing Z, in whole seconds. `etag` and `last_modified`
-    are the page's validators, which the next crawl sends back.
+    are the page's validators, which the next crawl sends back. `rendered` says that a browser's
+    scripts had filled the page: size, digest and observations are those of what they made of it.
     """
 
     council_id: str
@@ -44,4 +45,5 @@ class Fetch:
     etag: str | None = None
     last_modified: str | None = None
     is_home: bool = False
+    rendered: bool = False
     observations: list[Observation] = field(default_factory=list)

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from spiders.items import Fetch, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from spiders.items import Fetch
-
 PAGES = "pages.jsonl"
 _SYNC_SECONDS = 5.0
+_BLOCK = 1 << 20
+_FETCH = tuple(Fetch.__dataclass_fields__)
+_OBSERVATION = tuple(Observation.__dataclass_fields__)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Line = dict[str, Any]
 Key = tuple[str, str, str]
 
@@ -37,7 +40,12 @@ def key_of(line: Line) -> Key:
 
 def as_line(fetch: Fetch, links: Iterable[tuple[str, str, str]] = ()) -> Line:
     """A fetch as it is written, with the links (URL, text, purpose) that its page offered."""
-    return asdict(fetch) | {"links": [list(link) for link in links]}
+    line = {name: getattr(fetch, name) for name in _FETCH}
+    line["observations"] = [
+        {name: getattr(o, name) for name in _OBSERVATION} for o in fetch.observations
+    ]
+    line["links"] = [list(link) for link in links]
+    return line
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -73,14 +81,28 @@ def repair(path: Path) -> int:
     """Cut off a last line that was never finished; returns the bytes cut."""
     if not path.exists():
         return 0
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    last = data[data.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end]
-    if last and not _is_json(last):
-        end -= len(last)
-    if end < len(data):
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = _after_line_end(file, size)
+        start = _after_line_end(file, max(end - 1, 0))
+        file.seek(start)
+        if not _is_json(file.read(end - start) or b"{}"):
+            end = start
+    if end < size:
         os.truncate(path, end)
-    return len(data) - end
+    return size - end
+
+
+def _after_line_end(file: BinaryIO, before: int) -> int:
+    """Where the line begins that the byte at `before` continues; a journal is read from its end."""
+    while before > 0:
+        start = max(before - _BLOCK, 0)
+        file.seek(start)
+        found = file.read(before - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        before = start
+    return 0
 
 
 def _is_json(raw: bytes) -> bool:
@@ -149,9 +171,4 @@ class Journal:
 
 
 def _encode(line: Line) -> bytes:
-    return (
-        json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "backslashreplace"
-        )
-        + b"\n"
-    )
+    return _ENCODER.encode(line).encode("utf-8", "backslashreplace") + b"\n"

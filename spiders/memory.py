@@ -34,6 +34,7 @@ MEMORY = "memory.jsonl"
 ASKED_AGAIN = {b"If-None-Match": "etag", b"If-Modified-Since": "last_modified"}
 _NOTHING = frozenset({"not_found", "not_html", "duplicate", "too_large", "needs_browser"})
 _KEPT = frozenset({"home", "follow", "sitemap"})
+_ALWAYS_WHOLE = ("robots_file", "short_link", "for_page")  # in a request's meta
 _DAY = 86_400
 _VALIDATOR = re.compile(r"[\x21\x23-\x7e][\x20-\x7e]{0,510}")
 
@@ -154,7 +155,7 @@ class Revisits:
         for header in ASKED_AGAIN:
             request.headers.pop(header, None)  # a redirect brings those of the page before
         site = request.cb_kwargs.get("site")
-        if site is None or request.meta.get("robots_file") or request.meta.get("short_link"):
+        if site is None or any(map(request.meta.get, _ALWAYS_WHOLE)):
             return
         told = site.memory.validators(request.url, self._clock())
         request.headers.update(told)

@@ -22,12 +22,12 @@ from scrapy.utils.asyncio import create_looping_call
 from spiders.guard import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from scrapy.crawler import Crawler
 
-    from spiders.council_site import CouncilSite
+    from spiders.council_site import CouncilSite, Site
     from spiders.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Monitor:
         self._stats = crawler.stats
         self._clock: Callable[[], float] = crawler.settings["CLOCK"] or time.time
         self._faults: list[str] = []
+        self._hours: str | None = crawler.settings["CRAWL_HOURS"]
         self._progress: Progress | None = None
         self._loop: Any = None
         self.report: dict[str, Any] = {}
@@ -92,7 +93,9 @@ class Monitor:
 
     def outcomes(self) -> dict[str, int]:
         """How many lines were recorded under each outcome."""
-        prefix = "council/outcome/"
+        return self._below("council/outcome/")
+
+    def _below(self, prefix: str) -> dict[str, int]:
         values = self._stats.get_stats().items()
         return {k.removeprefix(prefix): n for k, n in sorted(values) if k.startswith(prefix)}
 
@@ -114,20 +117,25 @@ class Monitor:
             for council in site.councils
             if site.moved_to
         ]
+        paused = reason == "finished" and self._count("paused")
         names = ("asked", "answered", "recorded", "pages", "observations", "links")
         self.report = {
             "finished_at": stamp(self._clock()),
             "finished": reason == "finished" and not problems,
-            "reason": reason,
+            "reason": "outside_hours" if paused else reason,
             "problems": problems,
             "councils": {"done": self._count("done"), "total": self._count("total")},
             "counts": {name: self._count(name) for name in names},
             "outcomes": self.outcomes(),
             "refused_links": dict(sorted(spider.refused.items())),
             "moved": sorted(moved, key=lambda row: str(row["council_id"])),
+            "not_today": _councils(site for site in spider.sites if site.not_today),
+            "unverified": _councils(site for site in spider.sites if site.read_unverified),
             "bytes_received": int(self._stats.get_value("downloader/response_bytes", 0)),
             "retries": int(self._stats.get_value("retry/count", 0)),
         }
+        if rendered := self._below("render/"):
+            self.report["rendered"] = rendered
 
     def _problems(self, spider: CouncilSite, reason: str) -> list[str]:
         """Every way in which the crawl is not whole, in words; empty when it is."""
@@ -140,6 +148,11 @@ class Monitor:
         elif reason != "finished":
             failed = self._stats.get_value("council/write_failed")
             problems.append(f"ended early: {failed or reason}")
+        elif count("paused"):
+            problems.append(
+                f"stopped by the crawl hours {self._hours} with {count('done')} of "
+                f"{count('total')} councils done; --resume within them goes on from here"
+            )
         elif count("asked") != count("answered"):
             problems.append(f"{count('asked')} asked, {count('answered')} answered")
         elif count("done") != count("total"):
@@ -150,6 +163,10 @@ class Monitor:
                 f"{count('recorded')} recorded, {journal.written} written to the journal"
             )
         return problems
+
+
+def _councils(sites: Iterable[Site]) -> list[str]:
+    return sorted(council for site in sites for council in site.councils)
 
 
 def write_run(folder: Path, report: dict[str, Any]) -> None:

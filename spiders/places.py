@@ -116,6 +116,11 @@ class Places:
         return frozenset(self.rows["tags"]["plain"])
 
     @cached_property
+    def head_tags(self) -> frozenset[str]:
+        """Elements that may stand in the head of a page."""
+        return frozenset(self.rows["tags"]["head"])
+
+    @cached_property
     def code_tags(self) -> frozenset[str]:
         """Elements whose text is a sample."""
         return frozenset(self.rows["code"]["tags"])
@@ -170,13 +175,18 @@ def load_places() -> Places:
     return Places(tomllib.loads(PLACES_FILE.read_text(encoding="utf-8")))
 
 
-def inner_region(outer: str | None, opened: str | None) -> str | None:
-    """The region inside an element, from that around it and the one that it opens.
+def inner_region(outer: str | None, tag: str, opened: str | None) -> str | None:
+    """The region inside an element, from that around it, its tag and the region that it opens.
 
     The outermost header or footer wins: a navigation list in the footer is footer. Within the main
     text an aside or a footer still counts, within an article only an aside, since an article's own
     header and footer are parts of it. None is the page itself.
+
+    A page may leave out the tags that end its head and begin its body. The parser sees that by the
+    elements of HTML 4 alone, so what can be no part of a head is none.
     """
+    if outer == "head" and tag not in load_places().head_tags:
+        return opened
     if opened is None or outer in {"header", "footer", "head", "nav", "aside"}:
         return outer
     if outer == "article":

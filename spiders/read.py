@@ -43,7 +43,8 @@ _ANCESTORS = 60
 _DESCENDANTS = 300
 
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufffc]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffc\U000e0000-\U000e007f]"
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])")
 _HEADINGS = re.compile(r"h[1-6]|summary|legend|dt|caption")
@@ -198,7 +199,7 @@ class _Reader:
         for inner in reversed(above):
             names = f"{_attribute(inner, 'id')} {_attribute(inner, 'class')}".split()
             opened = load_places().landmark(inner.name, _attribute(inner, "role"), names)
-            region = self.regions[id(inner)] = inner_region(region, opened)
+            region = self.regions[id(inner)] = inner_region(region, inner.name, opened)
         return region
 
     # Label

@@ -5,29 +5,33 @@ The folder holds pages.jsonl and run.json; the report that comes back says wheth
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hashlib
 import logging
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 
 from pipeline.register import Hosts
-from spiders import journal, memory
-from spiders.archive import Tally, mine
+from spiders import gate, journal, memory
+from spiders import render as browser
+from spiders.archive import Tally, homes_of, mine
 from spiders.council_site import CouncilSite, sites_of
 from spiders.guard import stamp
 from spiders.journal import Journal
 from spiders.monitor import RUN, Monitor, write_run
+from spiders.readers import COLLECT_AFTER, Readers, readers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -66,7 +70,9 @@ def crawl(
     replay: Path | None = None,
     proxy: str | None = None,
     resume: bool = False,
+    render: bool = False,
     known: Path | None = None,
+    shard: str | None = None,
     crawl_id: str | None = None,
     now: Callable[[], float] = time.time,
     settings: Mapping[str, Any] | None = None,
@@ -75,40 +81,94 @@ def crawl(
 
     `register` is the whole register where `rows` are a part of it, so that the other councils'
     hosts are known. `known` is a file of what earlier crawls learned (memory.py): a page in it is
-    asked for only if it changed, or not at all. `settings` override those of spiders/settings.py.
+    asked for only if it changed, or not at all. `render` fills pages that are empty without scripts
+    in a browser (render.py). `shard` is recorded: which part of a register the rows are.
+    `settings` override those of spiders/settings.py.
     On a terminal a progress bar is shown, and the log goes to crawl.log in the folder.
 
     Raises:
         RunError: `out` holds a crawl already and `resume` is not set, or there is none to resume.
         RecallError: `known` cannot be read.
+        SettingsError, TurnedAwayError: What the gate is given cannot be used.
+        RenderError: `render` is set, and there is no browser that works.
     """
     if known and (capture or replay):
         raise RunError("a capture holds every page whole: leave out what earlier crawls learned")
     if capture and replay:
         raise RunError("a replay is not captured again: give --capture or --replay")
     chosen = _settings(settings, max_pages, capture, replay, proxy, now)
+    if render:
+        chosen.set("RENDER", True, priority="cmdline")
+    gate.vet(chosen)
+    if chosen.getbool("RENDER") and not replay:
+        browser.vet(chosen)
     pages = out / journal.PAGES
-    lines, torn = _earlier(pages, resume)
+    keys, torn = _earlier(pages, resume)
+    resting = _resting(out, chosen, now)
     crawl_id = crawl_id or stamp(now()).translate(str.maketrans("", "", "-:"))
     out.mkdir(parents=True, exist_ok=True)
     hosts = Hosts(rows if register is None else register)
     sites = sites_of(rows, hosts, chosen)
     recalled = memory.read(known) if known else {}
     for site in sites:
-        site.memory = recalled.get(site.councils[0], site.memory)
+        site.memory = recalled.pop(site.councils[0], site.memory)
+        site.not_today = gate.site_of(site) in resting
     head = _head(crawl_id, "replay" if replay else "crawl", now, len(rows), chosen)
+    if shard:
+        head["inputs"]["shard"] = shard
     if resume:
-        head |= _resumed(out, lines, torn)
+        head |= _resumed(out, len(keys), torn)
     write_run(out, head | {"finished": False})
     if sys.stderr.isatty():
         chosen.set("LOG_FILE", str(out / LOG), priority="cmdline")
+    set_fast_loop()
     process = AsyncCrawlerProcess(chosen)
     logging.getLogger("scrapy").setLevel(logging.WARNING)  # the process has just set it lower
     crawler = process.create_crawler(CouncilSite)
-    with Journal(pages, map(journal.key_of, lines)) as written:
-        process.crawl(crawler, sites=sites, hosts=hosts, journal=written, earlier=lines)
-        process.start()
+    readers = Readers(_readers(chosen, len(sites)), chosen.getint("LINKS_PER_PAGE"))
+    earlier = journal.read(pages) if keys else iter(())
+    with readers, Journal(pages, keys) as written:
+        process.crawl(
+            crawler, sites=sites, hosts=hosts, journal=written, readers=readers, earlier=earlier
+        )
+        with light_collection():
+            process.start()
     return _ended(out, head, crawler, process.bootstrap_failed)
+
+
+def _readers(settings: Settings, sites: int) -> int:
+    wanted = settings["READERS"]
+    return readers_for(
+        sites, None if wanted is None else int(wanted), settings.getint("READERS_FROM_SITES")
+    )
+
+
+def set_fast_loop() -> None:
+    """Have Scrapy run on uvloop, where there is a build of it.
+
+    Scrapy's own setting for it would first make another loop, and leave that open.
+    """
+    with suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop(uvloop.new_event_loop())
+
+
+@contextmanager
+def light_collection() -> Iterator[None]:
+    """Have the garbage collector look seldom, and never at what stood before, while a block runs.
+
+    Half of the time of a small page would go into looking at the libraries again and again.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _settings(
@@ -138,8 +198,38 @@ def _settings(
     return chosen
 
 
-def _earlier(pages: Path, resume: bool) -> tuple[list[journal.Line], int]:
-    """The lines of the crawl to resume, and the bytes cut from a torn last one."""
+def vet(overrides: Mapping[str, Any] | None = None) -> None:
+    """Try whether the settings can be used: said before a refresh begins, it costs no crawl.
+
+    Raises:
+        SettingsError: They cannot; the message names the setting, and says what to write.
+    """
+    gate.vet(_settings(overrides, None, None, None, None, time.time))
+
+
+def can_render(overrides: Mapping[str, Any] | None = None) -> None:
+    """Try whether pages can be rendered here.
+
+    Raises:
+        RenderError: They cannot; the message says what to do.
+    """
+    browser.vet(_settings(overrides, None, None, None, None, time.time))
+
+
+def _resting(out: Path, settings: Settings, now: Callable[[], float]) -> frozenset[str]:
+    """The sites that turned us away today; the crawls whose folders stand side by side share them.
+
+    A replay asks nobody, so it neither reads nor writes the list.
+    """
+    if settings["WARC_REPLAY"]:
+        return frozenset()
+    path = out.resolve().parent / gate.TURNED_AWAY
+    settings.set("TURNED_AWAY_FILE", path, priority="cmdline")
+    return gate.resting(path, now())
+
+
+def _earlier(pages: Path, resume: bool) -> tuple[list[journal.Key], int]:
+    """What stands in the crawl to resume, and the bytes cut from a torn last one."""
     if not resume:
         if pages.exists():
             raise RunError(f"{pages.parent} holds a crawl already; give --resume or another folder")
@@ -147,25 +237,28 @@ def _earlier(pages: Path, resume: bool) -> tuple[list[journal.Line], int]:
     if not pages.exists():
         raise RunError(f"{pages.parent} holds no crawl to resume; leave out --resume")
     torn = journal.repair(pages)
-    return list(journal.read(pages)), torn
+    return [journal.key_of(line) for line in journal.read(pages)], torn
 
 
 def _head(
     crawl_id: str, kind: str, now: Callable[[], float], councils: int, settings: Settings
 ) -> dict[str, Any]:
-    names = ("COUNCIL_PAGES", "COUNCIL_DEPTH", "COUNCIL_BYTES", "COUNCIL_SECONDS")
+    names = ("PAGES", "DEPTH", "BYTES", "SECONDS", "REQUESTS")
     inputs: dict[str, Any] = {"councils": councils, "user_agent": settings["USER_AGENT"]}
-    inputs |= {name.lower(): settings.getint(name) for name in names}
+    inputs |= {f"council_{name.lower()}": settings.getint(f"COUNCIL_{name}") for name in names}
     inputs |= {"download_delay": settings.getfloat("DOWNLOAD_DELAY")}
+    inputs |= {"crawl_hours": settings["CRAWL_HOURS"] or None}
+    if settings.getbool("RENDER"):
+        inputs["render"] = True
     for name in ("WARC_CAPTURE", "WARC_REPLAY"):
         if settings[name]:
             inputs[name.lower()] = Path(settings[name]).name
     return {"crawl_id": crawl_id, "kind": kind, "started_at": stamp(now()), "inputs": inputs}
 
 
-def _resumed(out: Path, lines: Sequence[journal.Line], torn: int) -> dict[str, Any]:
+def _resumed(out: Path, lines: int, torn: int) -> dict[str, Any]:
     """What run.json keeps of the run that is resumed: its name, its start, what it recorded."""
-    kept: dict[str, Any] = {"resumed": {"lines": len(lines), "torn_bytes": torn}}
+    kept: dict[str, Any] = {"resumed": {"lines": lines, "torn_bytes": torn}}
     if (out / RUN).exists():
         earlier = journal.read_object(out / RUN)
         kept |= {key: earlier[key] for key in ("crawl_id", "started_at") if key in earlier}
@@ -196,7 +289,7 @@ def _ended(out: Path, head: dict[str, Any], crawler: Any, failed: bool) -> RunRe
 def mine_to(
     paths: Sequence[Path], out: Path, register: pd.DataFrame, crawl_id: str | None = None
 ) -> RunReport:
-    """Mine WARC files into a crawl folder; the same files give the same bytes.
+    """Mine WARC files into a crawl folder; the same files, in any order, give the same bytes.
 
     Raises:
         RunError: `out` holds a crawl already.
@@ -205,46 +298,61 @@ def mine_to(
     pages = out / journal.PAGES
     _earlier(pages, resume=False)
     out.mkdir(parents=True, exist_ok=True)
+    paths = sorted(paths, key=lambda path: (path.name, path))
     tally = Tally()
-    outcomes: Counter[str] = Counter()
-    dates: list[str] = []
-    observations = 0
     with Journal(pages) as written:
-        for fetch in mine(paths, Hosts(register), _home_hosts(register), tally):
+        for fetch in mine(paths, Hosts(register), homes_of(register), tally):
             written.append([journal.as_line(fetch)])
-            outcomes[fetch.outcome] += 1
-            observations += len(fetch.observations)
-            dates.append(fetch.fetched_at)
         whole = written.whole()
-        counts = {"recorded": written.written, "repeated": written.repeated}
-    crawl_id = crawl_id or f"mine-{_digest(paths)}"
+    digests = [_digest(path) for path in paths]
+    problems = () if whole else (f"{pages}: shorter than what was written to it",)
+    return mined(out, crawl_id, [path.name for path in paths], digests, tally, problems)
+
+
+def mined(
+    out: Path,
+    crawl_id: str | None,
+    names: Sequence[str],
+    digests: Sequence[str],
+    tally: Tally,
+    problems: Sequence[str] = (),
+) -> RunReport:
+    """Write the run.json of what was mined from files of these names and digests, and report.
+
+    Their digests name the crawl, so the same files give the same bytes.
+    """
+    tally.shorten()
+    told = tally.told()
+    pages, observations = told.pop("records"), told.pop("observations")
+    content = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
     report: dict[str, Any] = {
-        "crawl_id": crawl_id,
+        "crawl_id": crawl_id or f"mine-{content[:16]}",
         "kind": "mine",
-        "started_at": min(dates, default=None),
-        "finished_at": max(dates, default=None),
-        "finished": whole,
-        "inputs": {"files": [path.name for path in paths]},
-        "counts": counts | {"pages": tally.records, "observations": observations},
-        "outcomes": dict(sorted(outcomes.items())),
-        "unknown_hosts": dict(sorted(tally.unknown_hosts.items())),
-        "passed_over": dict(sorted(tally.passed_over.items())),
-        "broken": tally.broken,
+        "started_at": told.pop("first"),
+        "finished_at": told.pop("last"),
+        "finished": not problems,
+        "problems": list(problems),
+        "inputs": {"files": list(names)},
+        "counts": {
+            "recorded": sum(tally.outcomes.values()),
+            "repeated": tally.passed_over["repeated"],
+            "pages": pages,
+            "observations": observations,
+        },
+        **told,
     }
     write_run(out, report)
-    problems = () if whole else (f"{pages}: shorter than what was written to it",)
-    return RunReport(crawl_id, "mine", out, whole, problems, dict(outcomes), report)
+    return RunReport(
+        report["crawl_id"],
+        "mine",
+        out,
+        report["finished"],
+        tuple(problems),
+        told["outcomes"],
+        report,
+    )
 
 
-def _home_hosts(register: pd.DataFrame) -> frozenset[str]:
-    sites = [site for site in register["website"] if isinstance(site, str)]
-    return frozenset((urlsplit(site).hostname or "").removeprefix("www.") for site in sites)
-
-
-def _digest(paths: Sequence[Path]) -> str:
-    """A name for the content of files, in their order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

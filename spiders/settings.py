@@ -5,6 +5,7 @@ chosen here is chosen by them: how much they send, how long they take, where the
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 BOT_NAME = "DigitalCouncils"
@@ -28,9 +29,16 @@ COUNCIL_BYTES = 50_000_000  # decoded
 COUNCIL_SECONDS = 900
 COUNCIL_SHORT_LINKS = 10  # requests for the Location of a short link, beside the pages
 COUNCIL_REFUSALS = 5  # circuit breaker: so many refusals in a row end the visit
+COUNCIL_REQUESTS = 100  # of every kind: robots.txt, sitemaps, short links, redirects, retries too
+COUNCIL_STORM = 5  # 403 or 429 in a row is a no to us, not to a page: no more requests that day
+TURNED_AWAY_FILE: Path | None = None  # sites that said so (gate.py); run.py puts it beside crawls
 LINKS_PER_PAGE = 5_000  # looked at by the frontier; observations have their own limit
 FRONTIER_LINKS = 1_000  # waiting at a time
 SITEMAP_LINKS = 20_000  # read from one sitemap
+
+# When. Hours of UK time in which sites may be asked, such as "20:00-06:00"; None for the whole day.
+# Outside them the crawl ends unfinished, and --resume goes on with it.
+CRAWL_HOURS: str | None = os.environ.get("DIGITAL_COUNCILS_CRAWL_HOURS")
 
 # Pace. Every site has its own slot with one request at a time, so all may be visited at once.
 CONCURRENT_REQUESTS = 400  # sites at once; more wait their turn in waves of this size
@@ -39,6 +47,8 @@ DOWNLOAD_DELAY = 1.0  # seconds from an answer to the next question
 DOWNLOAD_DELAY_JITTER = 0  # jitter would go below the delay that we promise
 CRAWL_DELAY_LIMIT = 30  # seconds; a site that wants more is asked for its home page alone
 CONCURRENT_ITEMS = 4  # a callback gives one request, a hundred tasks each would be waste
+READERS: int | None = None  # processes that read pages; by default every core but the crawl's own
+READERS_FROM_SITES = 100  # below, pages are read where they arrive: a process takes long to start
 SCHEDULER_PRIORITY_QUEUE = "scrapy.pqueues.ScrapyPriorityQueue"  # one request a site: no sorting
 DUPEFILTER_CLASS = "scrapy.dupefilters.BaseDupeFilter"  # the frontier knows what it has seen
 
@@ -76,6 +86,17 @@ RETRY_TIMES = 2
 RETRY_HTTP_CODES = [408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]
 RETRY_BACKOFF = 5.0  # seconds before the first retry, doubled for each, with jitter on top
 RETRY_AFTER_LIMIT = 120  # seconds; a site that asks for more is left alone in this crawl
+
+# Pages that are empty without scripts (render.py): only if RENDER is set, with the extra `render`.
+RENDER = False
+RENDER_CHROMIUM: str | None = os.environ.get("DIGITAL_COUNCILS_CHROMIUM")  # else that on the PATH
+RENDER_SANDBOX = True  # strangers' scripts; without it a hole in Chromium is a hole in the machine
+RENDER_AT_ONCE = 2  # pages of different sites, each in a browser of its own of some 600 MB
+RENDER_SECONDS = 90  # for one page, with the site's delay between all that it asks for
+RENDER_QUIET = 1.0  # seconds in which nothing may change or be asked for before a page is read
+RENDER_REQUESTS = 40  # of one page; they count in COUNCIL_REQUESTS, too
+RENDER_BYTES = 20_000_000  # decoded, of one page; they count in COUNCIL_BYTES, too
+RENDER_MEMORY = 600_000_000  # resident, of each of the browser's processes
 
 # Capture and replay (warc.py); the policy is that everything is kept and nothing goes stale.
 WARC_CAPTURE: str | None = None
@@ -125,7 +146,9 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "spiders.guard.SiteRedirects": 600,
     "spiders.guard.BoundedDecoding": 590,
     "spiders.memory.Revisits": 610,  # nearer to the network than redirects: each hop has its own
+    "spiders.gate.Gate": 620,
     "spiders.warc.WarcCache": 900,
+    "spiders.render.Rendering": 950,  # behind the cache: a replay takes what was captured
 }
 EXTENSIONS: dict[str, int | None] = {
     "scrapy.extensions.telnet.TelnetConsole": None,

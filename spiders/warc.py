@@ -27,6 +27,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from spiders.guard import Declined, note_time, outcome_of
+from spiders.render import RENDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,8 @@ class WarcCache(HttpCacheMiddleware):
     ) -> Request | Response | None:
         """Capture a failed download; what a guard declined was never asked for."""
         outcome = outcome_of(exception)
-        if outcome and not isinstance(exception, Declined):
+        kept = not request.meta.get("dont_cache")
+        if outcome and kept and not isinstance(exception, Declined):
             self.storage.store_failure(request, outcome)
         return None
 
@@ -146,24 +148,30 @@ class WarcStorage:
         entry = _take(waiting)
         self._file.seek(entry.offset)
         record = next(iter(ArchiveIterator(self._file, no_record_parse=False)))
-        headers = Headers()
-        for name, value in record.http_headers.headers:
-            headers.appendlist(name, value.encode("latin-1", "replace"))
+        headers, status = Headers({"Content-Type": record.content_type}), 200
+        if record.http_headers is not None:
+            status = int(record.http_headers.get_statuscode())
+            headers = Headers()
+            for name, value in record.http_headers.headers:
+                headers.appendlist(name, value.encode("latin-1", "replace"))
         body = record.raw_stream.read()
         note_time(request, entry.date)
         kind = responsetypes.from_args(headers=headers, url=request.url, body=body)
         flags = record.rec_headers.get_header("WARC-Truncated")
         return kind(
             url=request.url,
-            status=int(record.http_headers.get_statuscode()),
+            status=status,
             headers=headers,
             body=body,
             flags=["dataloss"] if flags else [],
         )
 
     def store_response(self, _spider: Spider, request: Request, response: Response) -> None:
-        """Append one response record."""
+        """Append one response record; of a rendered page one that says it is not as it was sent."""
         if self._writer is None:
+            return
+        if request.method == RENDER:
+            self._store_rendered(request, response)
             return
         status = response.status
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
@@ -174,16 +182,24 @@ class WarcStorage:
             # The body is stored as it came after chunks were joined.
             if name.lower() != b"transfer-encoding"
         ]
-        extra = {"WARC-Date": request.meta["fetched_at"], _METHOD: request.method}
-        if "dataloss" in response.flags:
-            extra["WARC-Truncated"] = "disconnect"
         record = self._writer.create_warc_record(
             request.url,
             "response",
             payload=BytesIO(response.body),
             length=len(response.body),  # unknown, it would be copied to a temporary file
             http_headers=StatusAndHeaders(f"{status} {phrase}", pairs, protocol="HTTP/1.1"),
-            warc_headers_dict=extra,
+            warc_headers_dict=_extra(request, response),
+        )
+        self._write(record)
+
+    def _store_rendered(self, request: Request, response: Response) -> None:
+        record = self._writer.create_warc_record(
+            request.url,
+            "conversion",
+            payload=BytesIO(response.body),
+            length=len(response.body),
+            warc_content_type="text/html; charset=utf-8",
+            warc_headers_dict=_extra(request, response),
         )
         self._write(record)
 
@@ -212,6 +228,13 @@ class WarcStorage:
         self._buffer.truncate()
 
 
+def _extra(request: Request, response: Response) -> dict[str, str]:
+    extra = {"WARC-Date": request.meta["fetched_at"], _METHOD: request.method}
+    if "dataloss" in response.flags:
+        extra["WARC-Truncated"] = "time" if request.method == RENDER else "disconnect"
+    return extra
+
+
 def _name(request: Request) -> str:
     return f"{request.method} {request.url}"
 
@@ -227,7 +250,9 @@ def _index(file: BinaryIO, path: Path) -> Iterator[tuple[str, _Entry]]:
         for record in archive:
             head = record.rec_headers
             url = head.get_header("WARC-Target-URI")
-            if record.rec_type not in {"response", "metadata"} or not url:
+            method = head.get_header(_METHOD) or "GET"
+            ours = record.rec_type == "conversion" and method == RENDER  # others convert, too
+            if not url or not (ours or record.rec_type in {"response", "metadata"}):
                 continue
             failure = None
             if record.rec_type == "metadata":
@@ -235,7 +260,6 @@ def _index(file: BinaryIO, path: Path) -> Iterator[tuple[str, _Entry]]:
                 failure = text.partition(f"{_FAILURE}: ")[2].strip()
                 if not failure:
                     continue
-            method = head.get_header(_METHOD) or "GET"
             date = (head.get_header("WARC-Date") or "")[:19] + "Z"
             yield f"{method} {url}", _Entry(archive.get_record_offset(), failure, date)
     except (ArchiveLoadFailed, EOFError, OSError) as error:

@@ -298,12 +298,24 @@ def test_axe_finds_nothing(tab: Page, axe: str, path: str) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("path", ["/connect/", "/connect/a/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/connect/",
+        "/connect/a/",
+        "/connect/?q=fictional",
+        "/connect/a/?q=fictional",
+        "/connect/nation/wales/",
+        "/cy/connect/network/facebook/",
+    ],
+)
 def test_axe_finds_nothing_where_letters_have_pages(
     browser: Browser, split_origin: str, axe: str, path: str
 ) -> None:
     with watched(browser, split_origin) as page:
         page.goto(path)
+        if "?" in path:
+            page.locator("#found a.name").first.wait_for()
         page.evaluate(axe)
         seen = page.evaluate("axe.run().then((r) => r.violations)")
         assert [(v["id"], v["nodes"][0]["html"]) for v in seen] == []
@@ -315,6 +327,80 @@ def test_council_of_many_is_found_by_its_welsh_name(browser: Browser, split_orig
         expect(page.get_by_role("status")).to_have_text("1 found")
         page.get_by_role("link", name="Aberafon Fictional Council").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Aberafon Fictional Council")
+
+
+def test_directory_of_many_is_filtered_as_a_whole(browser: Browser, split_origin: str) -> None:
+    with watched(browser, split_origin) as page:
+        page.goto("/connect/")
+        page.get_by_label("Nation").select_option("Scotland")
+        page.get_by_label("Network").select_option("bluesky")
+        expect(page.get_by_role("status")).to_have_text("1 found")
+        assert shown(page) == ["Innis Fictional Council"]
+        assert page.url.endswith("/connect/?nation=Scotland&network=bluesky")
+        page.reload()
+        expect(page.locator("#found a.name")).to_have_text(["Innis Fictional Council"])
+        page.get_by_role("button", name="Clear all").click()
+        expect(page.get_by_role("status")).to_have_text("40 councils and other bodies")
+        assert shown(page) == []
+
+
+def test_council_of_another_letter_is_found_from_the_page_of_one(
+    browser: Browser, split_origin: str
+) -> None:
+    with watched(browser, split_origin) as page:
+        page.goto("/connect/a/")
+        page.get_by_label("Search by council").fill("innis")
+        expect(page.locator("#found-head")).to_have_text("On other pages: 1 found")
+        expect(page.locator("#count")).to_have_text("None on this page.")
+        assert shown(page) == ["Innis Fictional Council"]
+        page.get_by_label("Search by council").fill("aberafon")
+        expect(page.locator("#found-head")).to_have_text("On other pages: 0 found")
+        assert shown(page) == ["Aberafon Fictional Council"]
+
+
+def test_handle_that_spells_the_name_finds_a_council_of_many(
+    browser: Browser, split_origin: str
+) -> None:
+    with watched(browser, split_origin) as page:
+        page.goto("/connect/?q=%40innisfictional")
+        expect(page.locator("#found a.name")).to_have_text(["Innis Fictional Council"])
+
+
+def test_more_results_are_shown_when_asked_for(browser: Browser, split_origin: str) -> None:
+    """Every council answers; the first of the next ones is where the keyboard goes on."""
+    with watched(browser, split_origin) as page:
+        page.route("**/find.js", lambda route: route.fulfill(
+            body=route.fetch().text().replace("STEP = 50", "STEP = 15"),
+            content_type="text/javascript",
+        ))  # fmt: skip
+        page.goto("/connect/?q=fictional")
+        expect(page.get_by_role("status")).to_have_text("The first 15 of 40 found")
+        page.get_by_role("button", name="Show more").click()
+        expect(page.locator("#found a.name")).to_have_count(30)
+        expect(page.locator("#found a.name").nth(15)).to_be_focused()
+
+
+def test_search_that_cannot_be_loaded_says_so(browser: Browser, split_origin: str) -> None:
+    context = browser.new_context(base_url=split_origin)
+    page = context.new_page()
+    page.route("**/api/search.json", lambda route: route.abort())
+    page.goto("/connect/?q=innis")
+    expect(page.get_by_role("status")).to_have_text(
+        "The list could not be loaded. Use the letters below."
+    )
+    context.close()
+
+
+def test_directory_of_many_is_browsed_without_a_script(browser: Browser, split_origin: str) -> None:
+    context = browser.new_context(base_url=split_origin, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/connect/")
+    assert not page.locator("#filters").is_visible()
+    page.get_by_role("link", name="Scotland").first.click()
+    assert page.locator(".names a").all_text_contents() == ["Innis Fictional Council"]
+    page.get_by_role("link", name="Innis Fictional Council").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Innis Fictional Council")
+    context.close()
 
 
 def test_page_of_a_letter_is_filtered_as_the_whole_is(browser: Browser, split_origin: str) -> None:

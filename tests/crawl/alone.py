@@ -1,8 +1,8 @@
 """A crawl in a process of its own, measured: `python -m tests.crawl.alone < PLAN`.
 
 The plan is JSON: `out`, a folder; `sites`, of each host its home page and what its name resolves
-to, in turn; `allow`, the loopback servers; `settings`. Standard output gets the verdict and the
-peak of memory, in MB of resident pages.
+to, in turn; `names`, what others resolve to; `allow`, the loopback servers; `settings`. Standard
+output gets the verdict and the peak of memory, in MB of resident pages.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def councils_of(websites: dict[str, str]) -> pd.DataFrame:
 def main(plan: dict[str, Any]) -> None:
     sites = plan["sites"]
     PlannedResolver.answers = {host: answers for host, (_, answers) in sites.items()}
+    PlannedResolver.answers |= plan.get("names", {})
     councils = councils_of({host: url for host, (url, _) in sites.items()})
     settings = {
         "ADDRESS_RESOLVER": "tests.crawl.alone.PlannedResolver",

@@ -321,6 +321,22 @@ LAUGHS = "".join(
     f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "news"}">' for i in range(12)
 ).encode()
 TRAPS = {
+    "no_to_every_page": Fault(
+        "ok",
+        {"/": page("Home", {f"/news/{i}": "News" for i in range(9)}), "*": Reply(b"", 403)},
+        found={"/news/0": "blocked", "/news/8": "not_today"},
+        most_requests=8,
+    ),
+    "busy_for_every_page": Fault(
+        "ok",
+        {
+            "/robots.txt": robots(""),
+            "/": page("Home", {f"/news/{i}": "News" for i in range(9)}),
+            "*": Reply(b"", 429),
+        },
+        found={"/news/0": "blocked", "/news/8": "not_today"},
+        most_requests=10,
+    ),
     "calendar": Fault(
         "ok",
         {"*": generated(lambda p: b'<a href="/events?month=%d">Events</a>' % (len(p) + 2030))},

@@ -38,6 +38,27 @@ def test_each_dropped_parameter_is_dropped(row: dict[str, Any]) -> None:
     assert FOLLOW.normalise(row["example"]) == row["example"].partition("?")[0]
 
 
+_PIECES = (
+    *("http", "https", "://", ":", "/", "//", "a", "b.example", "www.", "..", ".", "?", "a=1", "#"),
+    *("utm_source=x", "%20", "%", "~", "-", "_", ";jsessionid=1", "(S(abc))", "@", ":80", ":443"),
+    *("[::1]", "É", "\t", "A", "news", "http://h.example", "https://h.example/"),
+)
+_BASES = (None, "", "http://a.example/x/y?q#f", "https://b.example:443/", "http://u@h.example/")
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=7).map("".join), st.sampled_from(_BASES))
+def test_the_short_way_to_the_one_form_leads_where_the_long_one_does(
+    url: str, base: str | None
+) -> None:
+    assert FOLLOW.normalise(url, base) == FOLLOW.taken_apart(url, base)
+
+
+def test_a_short_host_is_seen_however_it_is_written() -> None:
+    assert FOLLOW.may_be_short(["/news", "https://BIT.ly/3abcDEF"])
+    assert FOLLOW.may_be_short(["https://bi\tt.ly/3abcDEF"])
+    assert not FOLLOW.may_be_short(["/news", "https://www.avonbrook.example/bitly"])
+
+
 @pytest.mark.parametrize("row", ROWS["short_link"], ids=lambda row: row["example"])
 def test_each_short_link_is_known(row: dict[str, Any]) -> None:
     assert row["example"].split("/")[2] in FOLLOW.short_hosts

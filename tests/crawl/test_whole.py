@@ -112,13 +112,14 @@ def test_an_exception_in_a_callback_is_no_success(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill(web)
+    read_page = extract.read_page
 
     def fail_for_one(asked: Any, answer: Answer, known: Any) -> Any:
         if HOSTS[1] in answer.url:
             raise RuntimeError("a fault of ours")
-        return extract.read_page(asked, answer, known)
+        return read_page(asked, answer, known)
 
-    monkeypatch.setattr("spiders.council_site.read_page", fail_for_one)
+    monkeypatch.setattr("spiders.extract.read_page", fail_for_one)
     report, lines = visit(web, tmp_path / "c", register(*HOSTS))
     assert report.exit_status == 1
     assert "a fault of ours" in " ".join(report.problems)

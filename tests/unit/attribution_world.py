@@ -46,6 +46,7 @@ def register() -> pd.DataFrame:
                 "gss_code": None,
                 "former_gss_codes": [],
                 "name": name,
+                "council_type": "unitary authority",
                 "sort_name": name.casefold(),
                 "names_other": list(others),
                 "website": f"https://www.{name.split()[0].casefold()}.example/",

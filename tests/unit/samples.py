@@ -69,6 +69,7 @@ def fetch(council_id: str, url: str, **more: Any) -> dict[str, Any]:
         "outcome": "ok",
         "status": 200,
         "bytes": 1000,
+        "rendered": False,
         "fetched_at": START,
     } | more
 
@@ -145,11 +146,16 @@ def page(council_id: str, url: str, *links: dict[str, Any], **more: Any) -> dict
 
 
 def write_crawl(
-    folder: Path, pages: list[dict[str, Any]], crawl_id: str = "c1", *, finished: bool = True
+    folder: Path,
+    pages: list[dict[str, Any]],
+    crawl_id: str = "c1",
+    *,
+    finished: bool = True,
+    **told: Any,
 ) -> Path:
-    """A crawl folder as the spider leaves it."""
+    """A crawl folder as the spider leaves it; `told` is what else its run.json says."""
     folder.mkdir(parents=True)
-    run = {"crawl_id": crawl_id, "kind": "crawl", "finished": finished}
+    run = {"crawl_id": crawl_id, "kind": "crawl", "finished": finished} | told
     (folder / "run.json").write_text(json.dumps(run), "utf-8")
     lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in pages]
     (folder / "pages.jsonl").write_text("".join(lines), "utf-8")

@@ -78,6 +78,7 @@ def release(folder: Path, **tables: pd.DataFrame) -> Path:
     """A release folder written straight from tables, as no build would make it."""
     one = {"council_id": "CAA", "url": HOME, "fetched_at": ACCOUNT["first_seen"]}
     fetch = one | {"crawl_id": "c", "purpose": "home", "depth": 0, "outcome": "ok"}
+    fetch |= {"rendered": False}
     observation = one | {"crawl_id": "c", "page_url": HOME, "is_home": True, "href": "/x"}
     observation |= {"mechanism": "anchor", "region": "footer"}
     state = {"council_id": "CAA", "platform": "twitter", "state": "found"}

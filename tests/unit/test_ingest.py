@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ingest import IngestError, latest, read_crawl, read_crawls, unchanged
+from pipeline.ingest import IngestError, carried, latest, read_crawl, read_crawls, unchanged
 from pipeline.schema import TABLES
 from tests.unit.samples import link, page, write_crawl
 
@@ -149,6 +149,31 @@ def test_a_line_longer_than_a_block_is_read(tmp_path: Path) -> None:
     assert crawl.observations.num_rows == 3000
 
 
+def test_a_file_of_many_blocks_is_read_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [
+        page("WEX", f"{HOME}{n}", link(f"https://x.com/{n % 3}", label=f"No {n}"))
+        for n in range(40)
+    ]
+    folder = write_crawl(tmp_path / "c", pages)
+    whole = read_crawl(folder)
+    monkeypatch.setattr("pipeline.ingest.BLOCK", 1000)
+    blocks = read_crawl(folder)
+    assert blocks.fetches.equals(whole.fetches)
+    assert blocks.observations.equals(whole.observations)
+
+
+def test_a_faulty_line_of_a_later_block_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [page("WEX", f"{HOME}{n}") for n in range(40)]
+    pages[30]["depth"] = "deep"
+    monkeypatch.setattr("pipeline.ingest.BLOCK", 1000)
+    with pytest.raises(IngestError, match=r"pages\.jsonl, line 31: "):
+        read_crawl(write_crawl(tmp_path / "c", pages))
+
+
 def test_a_crawl_that_recorded_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IngestError, match="holds no fetch"):
         read_crawls([write_crawl(tmp_path / "c", [])])
@@ -224,3 +249,16 @@ def test_a_page_not_modified_carries_what_it_carried_before(tmp_path: Path) -> N
     assert [(r["crawl_id"], r["href"], str(r["fetched_at"].date())) for r in rows] == [
         ("b", "https://x.com/a", "2026-01-12")
     ]
+
+
+def test_a_page_not_due_is_carried_from_a_release_of_a_version_without_a_browser(
+    tmp_path: Path,
+) -> None:
+    before = read_crawl(write_crawl(tmp_path / "a", [page("WEX", HOME, link("https://x.com/a"))]))
+    rest = page("WEX", HOME, outcome="not_due", fetched_at="2026-01-12T09:00:00Z")
+    now = read_crawl(write_crawl(tmp_path / "b", [rest], "b"))
+    older = before.fetches.drop_columns("rendered")
+    found = carried(now, older, before.observations)
+    assert found.fetches.schema == now.fetches.schema
+    assert found.fetches["outcome"].to_pylist() == ["not_due", "ok"]
+    assert found.fetches["rendered"].to_pylist() == [False, False]

@@ -277,6 +277,12 @@ def test_null_bytes_do_not_end_the_page() -> None:
     assert hrefs(f'<p>\0</p><a href="{FACEBOOK}">Facebook</a>') == [FACEBOOK]
 
 
+@pytest.mark.parametrize("start", ["<title>Avonbrook</title>", "<head><title>Avonbrook</title>"])
+def test_a_head_that_is_not_closed_ends_where_the_page_begins(start: str) -> None:
+    link = f'<a href="{FACEBOOK}">Facebook</a>'
+    assert regions(f"{start}<main>{link}</main><footer>{link}</footer>") == ["main", "footer"]
+
+
 def test_attributes_in_capitals_count() -> None:
     assert hrefs(f"""<P ONCLICK="open('{FACEBOOK}')">Facebook</P>""") == [FACEBOOK]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pipeline.likeness import affixes_of, bare, cores, likeness, plain_text, words_in
@@ -19,7 +20,9 @@ from pipeline.signals import (
     notices_in,
     service_of_residual,
     service_of_text,
+    services_in,
     stranger_of_name,
+    words_of_address,
 )
 from tests.unit.attribution_world import fetches, register, rows
 
@@ -110,6 +113,36 @@ def test_words_are_found_in_their_examples(name: str, text: str) -> None:
 
 def test_an_invitation_to_the_town_hall_is_no_tourism() -> None:
     assert service_of_text(VOCABULARY)("Visit us") is None
+
+
+def test_services_read_columnwise_are_those_read_one_by_one() -> None:
+    examples = [entry["example"] for entry in table("services.toml", "service")]
+    beside = [
+        "",
+        "Visit us at the library",
+        "Visit Moor",
+        "é{}",
+        "{} – news",
+        "{}s",
+        "no{}",
+        "{0} {0}",
+    ]
+    texts = [form.format(example) for form in ["{}", *beside] for example in examples]
+    service = service_of_text(VOCABULARY)
+    assert services_in(pa.array(texts), VOCABULARY).tolist() == [*map(service, texts)]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://libraries.moor.example/join-us/a.html?b=c", "libraries join us a html b c"),
+        ("https://www.moor.example", "www "),
+        ("moor.example/jobs", " "),
+        ("https://www.moor.example/x://y\nz", "www x: y\nz"),
+    ],
+)
+def test_the_words_of_an_address_are_its_first_label_and_its_path(url: str, words: str) -> None:
+    assert words_of_address(pa.array([url])).to_pylist() == [words]
 
 
 @pytest.mark.parametrize("name", sorted(VOCABULARY.words))

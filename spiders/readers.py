@@ -1,0 +1,245 @@
+"""Read pages on the processor's other cores, while the crawl goes on on its own.
+
+Reading is three quarters of what a page costs, and needs nothing but the page: what is asked of a
+process goes in, and a fetch with its leads comes out. On one core, or for a handful of sites, pages
+are read where they arrive, as a process takes a second to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import marshal
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+from spiders.extract import Answer, Asked, Leads, read_leads
+from spiders.items import Fetch, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from types import TracebackType
+
+_SIZE = struct.Struct("!I")
+_MOST = 4  # one engine keeps no more than these busy
+_TRIES = 2
+_BACKLOG = 8  # pages; where more wait for each process, this one has time to read, too
+_OBSERVATION = tuple(Observation.__dataclass_fields__)
+_FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observations")
+COLLECT_AFTER = (50_000, 20, 50)  # new objects, and rounds; 700 would be a round for every page
+Read = tuple[Fetch, Leads | None]
+
+
+class ReaderError(RuntimeError):
+    """A page could not be read: a fault of ours, or one that ended the process that read it."""
+
+
+def readers_for(sites: int, wanted: int | None, least_sites: int) -> int:
+    """How many processes read the pages of so many sites; `wanted` is the operator's number.
+
+    None without one: every core but the crawl's own, and none at all below `least_sites`.
+    """
+    if wanted is not None:
+        return wanted
+    if sites < least_sites or sys.platform == "win32":
+        return 0  # a socket is handed over, which Windows has no way to do
+    return min(_cores() - 1, _MOST)
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Readers:
+    """So many processes that read pages; with none of them, pages are read in this one."""
+
+    def __init__(self, count: int, most_links: int) -> None:
+        self._most_links = most_links
+        self._readers = [_Reader(most_links) for _ in range(count)]
+
+    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Read:
+        """What extract.read_leads makes of an answer.
+
+        Raises:
+            ReaderError: The process that read it failed.
+        """
+        reader = min(self._readers, key=_Reader.waiting, default=None)
+        if reader is None or reader.waiting() > _BACKLOG:
+            return read_leads(asked, answer, known, self._most_links)
+        return await reader.read(asked, answer, known)
+
+    def hang_up(self) -> None:
+        """Tell the processes, while the event loop still runs, that no more pages come."""
+        for reader in self._readers:
+            reader.hang_up()
+
+    def close(self) -> None:
+        """End the processes."""
+        for reader in self._readers:
+            reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Reader(asyncio.Protocol):
+    """One process, and the pages that it was given and has not answered, in their order.
+
+    It may die of a page, as a parser written in C can: it is started again with those that wait,
+    and the page that it died of twice is a fault that the crawl reports.
+    """
+
+    def __init__(self, most_links: int) -> None:
+        self._most_links = most_links
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._starting = asyncio.Lock()
+        self._pending: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
+        self._received = bytearray()
+        self._deaths = 0
+
+    def waiting(self) -> int:
+        return len(self._pending)
+
+    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Read:
+        async with self._starting:
+            if self._transport is None:
+                await self._start()
+        given: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._give(_packed(asked, answer, known), given)
+        return _unpacked(await given)
+
+    async def _start(self) -> None:
+        mine, theirs = socket.socketpair()
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", "spiders.readers", str(self._most_links)],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        theirs.close()
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=mine)
+
+    def _give(self, page: bytes, given: asyncio.Future[bytes]) -> None:
+        self._pending.append((page, given))
+        if self._transport is not None:
+            self._transport.write(_SIZE.pack(len(page)))
+            self._transport.write(page)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._received.clear()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while len(self._received) >= _SIZE.size:
+            end = _SIZE.size + _SIZE.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                return
+            whole = bytes(self._received[_SIZE.size : end])
+            del self._received[:end]
+            self._deaths = 0
+            _, given = self._pending.popleft()
+            if not given.done():
+                given.set_result(whole)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Begin again without the page that was being read, should it have been its second try."""
+        hung_up = self._transport is None or self._transport.is_closing()
+        self._transport = None
+        if self._process is None or (hung_up and not self._pending):
+            return
+        status = self._process.wait()
+        self._process = None
+        self._deaths += 1
+        if self._deaths >= _TRIES and self._pending:
+            self._deaths = 0
+            _, given = self._pending.popleft()
+            if not given.done():
+                given.set_exception(ReaderError(f"the process that read it ended with {status}"))
+        if self._pending:
+            self._again = asyncio.get_running_loop().create_task(self._restart())
+
+    async def _restart(self) -> None:
+        async with self._starting:
+            if self._transport is None:
+                await self._start()
+                waiting = list(self._pending)
+                self._pending.clear()
+                for page, given in waiting:
+                    self._give(page, given)
+
+    def hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait()
+
+
+# Between the processes ---------------------------------------------------------------------------
+
+
+def _packed(asked: Asked, answer: Answer, known: Collection[str]) -> bytes:
+    question = asked.council_id, asked.url, asked.purpose, asked.depth, asked.fetched_at
+    came = answer.url, answer.status, dict(answer.headers), answer.body, answer.truncated
+    return marshal.dumps(((*question, asked.is_home), came, tuple(known)))
+
+
+def _answered(page: bytes, most_links: int) -> bytes:
+    """What is sent back for a page: its fetch and leads, or the exception in words."""
+    asked, answer, known = marshal.loads(page)  # noqa: S302  from our own process
+    try:
+        fetch, leads = read_leads(Asked(*asked), Answer(*answer), frozenset(known), most_links)
+    except Exception as error:  # any fault of ours is told to the crawl, which goes on
+        return marshal.dumps(repr(error))
+    observations = [tuple(getattr(o, name) for name in _OBSERVATION) for o in fetch.observations]
+    told = None if leads is None else (leads.base_url, leads.refresh, leads.links)
+    return marshal.dumps((tuple(getattr(fetch, name) for name in _FETCH), observations, told))
+
+
+def _unpacked(whole: bytes) -> Read:
+    told = marshal.loads(whole)  # noqa: S302  from our own process
+    if isinstance(told, str):
+        raise ReaderError(told)
+    fields, observations, leads = told
+    fetch = Fetch(**dict(zip(_FETCH, fields, strict=True)))
+    fetch.observations = [Observation(*values) for values in observations]
+    return fetch, None if leads is None else Leads(*leads)
+
+
+def serve(connection: socket.socket, most_links: int) -> None:
+    """Read what comes until the crawl hangs up."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    with connection.makefile("rb") as pages, connection.makefile("wb") as answers:
+        while size := pages.read(_SIZE.size):
+            answer = _answered(pages.read(*_SIZE.unpack(size)), most_links)
+            answers.write(_SIZE.pack(len(answer)) + answer)
+            answers.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the crawl decides when it ends
+    serve(socket.socket(fileno=sys.stdin.fileno()), int(sys.argv[1]))
