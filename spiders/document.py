@@ -78,7 +78,8 @@ def utf8(body: bytes, content_type: str | None = None) -> bytes:
     if wide := _wide(body):
         return _without_nul(body.decode(wide, "replace").encode("utf-8", "replace"))
     try:
-        body.decode()
+        if not body.isascii():
+            body.decode()
     except UnicodeDecodeError:
         text = body.decode(_declared(body, content_type), "replace")
         return _without_nul(text.encode("utf-8", "replace"))
@@ -134,6 +135,16 @@ def _most_attributes(body: bytes) -> int:
     parting = (characters <= ord(" ")) | (characters == ord("/"))
     runs = np.count_nonzero(parting[1:] > parting[:-1])
     return int(runs + np.count_nonzero(characters == ord("=")))
+
+
+def may_hold(body: bytes, first: str, second: str) -> bool:
+    """Whether one of the characters of `first` stands before `second`, a character, in ASCII.
+
+    Told in a fraction of the time that the search for a word takes: most pages need no search.
+    """
+    characters = np.frombuffer(body, np.uint8)
+    before = characters[np.flatnonzero(characters[1:] == ord(second))]
+    return any(bool((before == ord(each)).any()) for each in first)
 
 
 def _parse(body: bytes) -> etree._Element:

@@ -19,11 +19,20 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from lxml import etree
 
 from pipeline.platforms import absolute
-from spiders.document import Standing, Standings, collapse, language_tag, parse, text_of, utf8
+from spiders.document import (
+    Standing,
+    Standings,
+    collapse,
+    language_tag,
+    may_hold,
+    parse,
+    text_of,
+    utf8,
+)
 from spiders.items import Observation
 from spiders.places import load_places
 from spiders.target import LONGEST_HREF, Target, site_of, target_of
-from spiders.written import BARRIER, in_json_ld, in_script, in_text, mentions
+from spiders.written import BARRIER, in_json_ld, in_script, in_text, may_mention, mentions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +73,11 @@ class Page:
     root: etree._Element = field(repr=False)
     base_url: str
     standings: Standings = field(repr=False)
-    text: str = field(repr=False)
+
+    @cached_property
+    def text(self) -> str:
+        """All that a reader sees, a line for each piece of it."""
+        return "\n".join(_plain_texts(self.root))
 
     @cached_property
     def anchors(self) -> list[tuple[etree._Element, str]]:
@@ -127,18 +140,14 @@ class _Scanner:
 
     def page(self) -> Page:
         self._by_tag()
-        if b"lick=" in self.markup or b"LICK=" in self.markup:
+        if may_hold(self.markup, "kK", "="):
             self._onclicks()
-        if self.markup.count(b"ameAs") > self.same_as_in_json:
+        if may_hold(self.markup, "e", "A") and self.markup.count(b"ameAs") > self.same_as_in_json:
             self._declarations()
         self._data_attributes()
         self._meta_contents()
-        texts = _plain_texts(self.root)
-        text = "\n".join(texts)
-        positions = list(islice(mentions(text), MOST_MENTIONS + 1))
-        self.truncated = self.truncated or len(positions) > MOST_MENTIONS
-        if positions:
-            self._running_text(_around(texts, positions))
+        if may_mention(etree.tostring(self.root, encoding="utf-8", method="text")):
+            self._mentions()
         return Page(
             list(self.observations.values()),
             self.truncated,
@@ -146,7 +155,6 @@ class _Scanner:
             self.root,
             self.base_url,
             self.standings,
-            text,
         )
 
     def _emit(self, mechanism: str, standing: Standing, href: str, hint: str | None = None) -> None:
@@ -292,6 +300,8 @@ class _Scanner:
     # By attribute, only where the bytes of the page hold its name
 
     def _onclicks(self) -> None:
+        if b"lick=" not in self.markup and b"LICK=" not in self.markup:
+            return
         for element in _found(_WITH_ONCLICK, self.root):
             for href, hint in in_script(element.get("onclick") or ""):
                 self._emit("onclick", self.standings.of(element), href, hint)
@@ -332,6 +342,13 @@ class _Scanner:
             self._emit("data_attribute", self.standings.of(element), href, hint)
 
     # Running text, only where it can name an account
+
+    def _mentions(self) -> None:
+        texts = _plain_texts(self.root)
+        positions = list(islice(mentions("\n".join(texts)), MOST_MENTIONS + 1))
+        self.truncated = self.truncated or len(positions) > MOST_MENTIONS
+        if positions:
+            self._running_text(_around(texts, positions))
 
     def _running_text(self, around: list[tuple[int, int]]) -> None:
         pieces, starts, holders = _run(self.root, around, self.standings)

@@ -45,6 +45,7 @@ _SCRIPT_URL = re.compile(r"//([\w.-]{3,100})((?:[/?#][^\s\"'<>`\\]*)?)")
 _SCRIPT_OPENERS = frozenset("\"'`(=>[")
 
 _TOP_LEVEL = re.compile(r"\.[A-Za-z]{2,12}(?=[/?#:])")
+_HOST_END = re.compile(rb"\.[A-Za-z]{2,12}[/?#:]")  # what _TOP_LEVEL finds, in bytes
 _END_OF_URL = re.compile(r"[\s<>\"'“”‘’«»()\[\]|`\\" + BARRIER + "]")
 _TRAILING = ".,;:!?*…"
 _QUOTED_VALUES = ('="', "='", "=“", "&quot;")
@@ -130,6 +131,14 @@ def _in_broken_json(text: str) -> Iterator[tuple[str, str]]:
     for key, value in _JSON_LD_PAIR.findall(text):
         for written in _JSON_STRING.findall(value):
             yield key.lower(), _ESCAPED_SLASH.sub("/", written)
+
+
+def may_mention(text: bytes) -> bool:
+    """Whether a page's text in UTF-8, its pieces without anything between them, may hold mentions.
+
+    A mention begins with a sign, or a host ends before one, and neither needs another piece.
+    """
+    return b"@" in text or _HOST_END.search(text) is not None
 
 
 def mentions(text: str) -> Iterator[int]:
