@@ -698,10 +698,6 @@ class Hosts:
         ends = range(len(path), -1, -1)
         return next((paths[path[:end]] for end in ends if path[:end] in paths), ())
 
-    def council_of(self, host: str) -> str | None:
-        """The council that a host belongs to; of two on one website, the first by council_id."""
-        return next(iter(self.councils_of(host)), None)
-
     def registrable(self, host: str) -> str:
         """The registrable domain of a host, as the function of that name."""
         return registrable(host)

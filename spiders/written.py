@@ -45,7 +45,7 @@ _SCRIPT_URL = re.compile(r"//([\w.-]{3,100})((?:[/?#][^\s\"'<>`\\]*)?)")
 _SCRIPT_OPENERS = frozenset("\"'`(=>[")
 
 _TOP_LEVEL = re.compile(r"\.[A-Za-z]{2,12}(?=[/?#:])")
-_HOST_END = re.compile(rb"\.[A-Za-z]{2,12}[/?#:]")  # what _TOP_LEVEL finds, in bytes
+_TOP_LEVEL_BYTES = re.compile(_TOP_LEVEL.pattern.encode())
 _END_OF_URL = re.compile(r"[\s<>\"'“”‘’«»()\[\]|`\\" + BARRIER + "]")
 _TRAILING = ".,;:!?*…"
 _QUOTED_VALUES = ('="', "='", "=“", "&quot;")
@@ -138,7 +138,7 @@ def may_mention(text: bytes) -> bool:
 
     A mention begins with a sign, or a host ends before one, and neither needs another piece.
     """
-    return b"@" in text or _HOST_END.search(text) is not None
+    return b"@" in text or _TOP_LEVEL_BYTES.search(text) is not None
 
 
 def mentions(text: str) -> Iterator[int]:

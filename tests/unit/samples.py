@@ -14,6 +14,8 @@ from pipeline.release import spec, to_arrow, to_pandas
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.register import Hosts
+
 NETWORKS = load_rules().published
 WEEK = pd.Timedelta(days=7)
 START = pd.Timestamp("2026-01-05T09:00:00Z")
@@ -56,6 +58,11 @@ def register(*rows: dict[str, Any], day: pd.Timestamp = START) -> pd.DataFrame:
     for name in ("start_date", "end_date"):
         table[name] = pd.to_datetime(table[name]).astype("datetime64[s]")
     return on_day(table, day.date())
+
+
+def council_of(hosts: Hosts, host: str) -> str | None:
+    """The council that a host belongs to; of two on one website, the first by council_id."""
+    return next(iter(hosts.councils_of(host)), None)
 
 
 def fetch(council_id: str, url: str, **more: Any) -> dict[str, Any]:
