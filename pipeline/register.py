@@ -15,15 +15,15 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
-from ipaddress import ip_address
+from functools import cache
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pandas as pd
-import tldextract
+
+from pipeline.domains import is_address, public_suffix, registrable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,7 +101,6 @@ class Filing:
         types: Types of council that a register may hold.
         codes: Type to the beginnings of its GSS codes, where they are its own.
         parents: Type to the types that may stand above it.
-        suffixes: Public suffixes that the public suffix list does not hold.
         shared_hosts: Host of many bodies → segments of a path that tell whose page it is.
     """
 
@@ -111,7 +110,6 @@ class Filing:
     types: tuple[str, ...]
     codes: dict[str, tuple[str, ...]]
     parents: dict[str, tuple[str, ...]]
-    suffixes: tuple[str, ...]
     shared_hosts: dict[str, int]
 
 
@@ -133,7 +131,6 @@ def filing_rules() -> Filing:
         types=tuple(rule["name"] for rule in rules["council_type"]),
         codes={rule["name"]: tuple(rule.get("codes", ())) for rule in rules["council_type"]},
         parents={rule["name"]: tuple(rule.get("parents", ())) for rule in rules["council_type"]},
-        suffixes=tuple(rule["name"] for rule in rules["suffix"]),
         shared_hosts={rule["name"]: rule["segments"] for rule in rules["shared_host"]},
     )
 
@@ -452,24 +449,16 @@ def _check_other_host(value: str) -> Problem:
 
 
 def _check_hostname(host: str, form: str) -> Problem:
-    if _is_address(host):
+    if is_address(host):
         return "is an address, not a name", form.format("www.example.gov.uk")
     if _HOST.fullmatch(host):
-        if host.removeprefix("www.") != _suffixes()(host).suffix:
+        if host.removeprefix("www.") != public_suffix(host):
             return None
         return "is not one council's own domain", form.format("www.example.gov.uk")
     lower = host.lower().strip(".")
     if _HOST.fullmatch(lower):
         return "is not in lower case without a dot at the end", form.format(lower)
     return "has no valid host", form.format("www.example.gov.uk")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _check_reason(value: str) -> Problem:
@@ -606,37 +595,6 @@ def _frame(rows: Iterable[Row]) -> pd.DataFrame:
 # --- Hosts ---------------------------------------------------------------------------------
 
 
-@cache
-def _suffixes() -> tldextract.TLDExtract:
-    """The public suffix list that ships with tldextract: no network and no cache folder.
-
-    Its private section is read too: two tenants of one web host are never one site.
-    """
-    return tldextract.TLDExtract(
-        suffix_list_urls=(),
-        cache_dir=None,
-        include_psl_private_domains=True,
-        extra_suffixes=filing_rules().suffixes,
-    )
-
-
-@lru_cache(maxsize=65_536)
-def registrable(host: str) -> str:
-    """The domain that someone registered: leeds.gov.uk for each of its hosts.
-
-    By the public suffix list, of which gov.uk is one, and the suffixes of filing.toml. Under an
-    unknown suffix the last two labels count; an address, a single label and a public suffix are
-    returned as they are.
-    """
-    host = host.lower().rstrip(".")
-    if _is_address(host):
-        return host
-    found = _suffixes()(host)
-    if found.suffix:
-        return found.top_domain_under_public_suffix or host
-    return ".".join(host.split(".")[-2:])
-
-
 class Hosts:
     """Which council a host belongs to, by the register's websites and other hosts.
 
@@ -660,6 +618,10 @@ class Hosts:
         self._owners = {host: _foremost(councils) for host, councils in claims.items()}
         self._owners |= self._implied()
         self._tenants = _tenants(register)
+        self._domains: dict[str, set[str]] = defaultdict(set)
+        for host, owners in self._owners.items():
+            for council in owners:
+                self._domains[council].add(registrable(host))
 
     def _implied(self) -> dict[str, tuple[str, ...]]:
         """Registrable domains that are listed by none, and stand above the hosts of one owner."""
@@ -671,6 +633,10 @@ class Hosts:
             for domain, owners in above.items()
             if len(owners) == 1 and domain not in self._owners
         }
+
+    def domains_of(self, councils: Iterable[str]) -> frozenset[str]:
+        """The registrable domains under which all hosts of these councils stand."""
+        return frozenset().union(*(self._domains.get(council, ()) for council in councils))
 
     def councils_of(self, host: str) -> tuple[str, ...]:
         """The councils that a host belongs to, sorted: two where they share a website, or none."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import pandas as pd
 
 from pipeline.changes import as_markdown, markdown
-from pipeline.register import registrable
+from pipeline.domains import registrable
 from pipeline.schema import STATES
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,17 @@ from scrapy.exceptions import CloseSpider
 from scrapy.http.request import NO_CALLBACK
 
 from pipeline.platforms import is_candidate_host
-from spiders.extract import Answer, Asked, Leads, name_outcome
+from spiders.extract import Answer, Asked, name_outcome
 from spiders.frontier import Frontier, Limits, Rules, Task, load_rules
 from spiders.guard import Declined, outcome_of, stamp
 from spiders.items import Fetch, Observation
-from spiders.journal import Journal, Line, as_line
+from spiders.journal import Journal, Line, entry
 from spiders.memory import Known, SiteMemory, validators_of
 from spiders.render import RENDER
 from spiders.sitemap import locations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
     from scrapy.crawler import Crawler
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from pipeline.register import Hosts
+    from spiders.leads import Leads
     from spiders.readers import Readers
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,6 @@ class Site:
     domains: set[str] = field(default_factory=set)  # of its own after a move
     known: frozenset[str] = frozenset()  # links that the home page carries
     memory: SiteMemory = field(default_factory=SiteMemory)  # what earlier crawls learned
-    looked: dict[str, str | None] = field(default_factory=dict)  # href → what may be offered of it
-    passed: set[tuple[str, str]] = field(default_factory=set)  # with a text that promised nothing
     read: set[str] = field(default_factory=set)
     short: deque[str] = field(default_factory=deque)
     short_seen: set[str] = field(default_factory=set)
@@ -100,7 +99,7 @@ class Site:
         self.finished = True
         self.frontier = Frontier(self.frontier.rules, self.frontier.limits)
         self.known, self.memory, self.short = frozenset(), SiteMemory(), deque()
-        self.looked, self.passed, self.read, self.short_seen = {}, set(), set(), set()
+        self.read, self.short_seen = set(), set()
 
     def count(self, outcome: str, size: int | None) -> None:
         """Add one answered page to the budgets and to the circuit breaker."""
@@ -157,6 +156,7 @@ class CouncilSite(Spider):
         self.journal = journal
         self._rules: Rules = load_rules()
         self._councils_of = lru_cache(maxsize=100_000)(hosts.councils_of)
+        self._domains_of = lru_cache(maxsize=100_000)(hosts.domains_of)
         self._councils_at = lru_cache(maxsize=100_000)(hosts.councils_at)
         self._resolved: dict[str, Fetch] = {}
         self.refused: Counter[str] = Counter()
@@ -297,17 +297,20 @@ class CouncilSite(Spider):
     async def _parse_page(
         self, response: Response, site: Site, asked: Asked, answer: Answer
     ) -> list[Request]:
-        fetch, leads = await self._readers.read(asked, answer, site.known)
+        read = await self._readers.read(asked, answer, site.known)
+        fetch = read.fetch
         fetch.rendered = "shell" in response.meta
-        onward = self._onward(response, fetch, leads)
+        onward = self._onward(response, fetch, read.leads)
         if onward:
             return [onward]
         if fetch.is_home:
-            self._at_home(site, fetch)
+            site.known = read.hrefs
+            self._note_move(site, fetch)
         if fetch.outcome == "ok" and not fetch.rendered:  # a shell stays as it is for years
             fetch.etag, fetch.last_modified = validators_of(answer.headers)
-        links = self._offer(site, fetch, leads) if leads else []
-        self._keep(site, fetch, links)
+        links = self._offer(site, fetch, read.leads) if read.leads else []
+        self._keep(site, fetch, links, read.observations)
+        self.crawler.stats.inc_value("council/observations", read.count)
         return self._advance(site)
 
     def failed(self, failure: Failure) -> Iterable[Request] | Awaitable[Iterable[Request]]:
@@ -339,7 +342,8 @@ class CouncilSite(Spider):
     def _asked(self, site: Site, task: Task, when: str | None) -> Asked:
         fetched_at = when or site.last_at or stamp(self._clock())
         home = task.purpose == "home"
-        return Asked(site.councils[0], task.url, task.purpose, task.depth, fetched_at, home)
+        own = self._domains_of(site.councils) | site.domains
+        return Asked(site.councils[0], task.url, task.purpose, task.depth, fetched_at, home, own)
 
     def _pointed(self, asked: Asked, answer: Answer) -> Fetch:
         """The record of a short link: where its Location points."""
@@ -403,11 +407,6 @@ class CouncilSite(Spider):
         onward.meta["redirect_urls"] = [*response.meta.get("redirect_urls", []), response.url]
         return None if self.refuse_redirect(request, onward) else onward
 
-    def _at_home(self, site: Site, fetch: Fetch) -> None:
-        """Keep what the home page carries, and report where it moved to."""
-        site.known = _hrefs(fetch.observations)
-        self._note_move(site, fetch)
-
     def _note_move(self, site: Site, fetch: Fetch) -> None:
         final, home = urlsplit(fetch.final_url or site.home), urlsplit(site.home)
         if (final.scheme, final.hostname) != (home.scheme, home.hostname):
@@ -437,7 +436,7 @@ class CouncilSite(Spider):
         final = self._rules.normalise(known.final_url) or fetch.url
         site.read.add(final)
         site.frontier.take(final)
-        self._want_short(site, known.final_url, known.short)
+        self._want_short(site, known.short)
         return list(self._offered(site, links, depth))
 
     # Links -------------------------------------------------------------------------------------
@@ -450,58 +449,32 @@ class CouncilSite(Spider):
         if fetch.is_home:
             probes = [(urljoin(base, path), "", purpose) for path, purpose in self._rules.probes]
             taken += self._offered(site, probes, depth)
-        taken += self._offered_of_page(site, leads, depth)
-        self._want_short(site, base, (o.href for o in fetch.observations))
+        taken += self._taken(site, ((url, text, "follow") for url, text in leads.links), depth)
+        self._want_short(site, leads.short)
         self.crawler.stats.inc_value("council/links", len(taken))
         return taken
 
-    def _offered_of_page(self, site: Site, leads: Leads, depth: int) -> Iterator[Link]:
-        """Offer the links of a page to the frontier; those that it took.
-
-        Most of a page is the menu of every page, so a link is taken apart once for each site: what
-        it stands for is remembered as it is written, or that it is not to be offered any more.
-        """
-        base = leads.base_url
-        parts = urlsplit(base)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        looked, passed = site.looked, site.passed
-        for href, text in leads.links:
-            rooted = href.startswith("/") and not href.startswith("//")
-            key = href if href.startswith("http") else f"{origin if rooted else base} {href}"
-            if key not in looked:
-                url = self._rules.normalise(href.strip(), base)
-                looked[key] = url if url and self._owns(site, url) else None
-            url = looked[key]
-            if url is None or (url, text) in passed:
-                continue
-            if url in site.read or site.frontier.has_seen(url):
-                looked[key] = None
-                continue
-            task = site.frontier.offer(url, text, depth)
-            if task:
-                yield task.url, task.text, task.purpose
-            passed.add((url, text))
-
     def _offered(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
         """Offer absolute links to the frontier; those that it took."""
-        for raw, text, purpose in links:
-            url = self._rules.normalise(raw)
-            if url is None or url in site.read or not self._owns(site, url):
+        normal = ((self._rules.normalise(url), text, purpose) for url, text, purpose in links)
+        return self._taken(site, ((url, t, p) for url, t, p in normal if url), depth)
+
+    def _taken(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
+        """Offer normalised links to the frontier; those that it took."""
+        for url, text, purpose in links:
+            if url in site.read or site.frontier.has_seen(url):
+                continue
+            if not self._owns(site, url):
+                site.frontier.pass_over(url)
                 continue
             task = site.frontier.offer(url, text, depth, purpose)
             if task:
                 yield task.url, task.text, purpose
 
-    def _want_short(self, site: Site, base: str, hrefs: Iterable[str]) -> None:
+    def _want_short(self, site: Site, urls: Iterable[str]) -> None:
         """Queue the short links among what a page carries."""
-        written = list(hrefs)
-        if not self._rules.may_be_short([base, *written]):
-            return
-        for href in written:
-            url = self._rules.normalise(href.strip(), base)
-            if url is None or url in site.short_seen:
-                continue
-            if urlsplit(url).hostname in self._rules.short_hosts:
+        for url in urls:
+            if url not in site.short_seen:
                 site.short_seen.add(url)
                 site.short.append(url)
 
@@ -577,28 +550,31 @@ class CouncilSite(Spider):
 
     # Records -----------------------------------------------------------------------------------
 
-    def _keep(self, site: Site, fetch: Fetch, links: Iterable[Link] = ()) -> None:
+    def _keep(
+        self, site: Site, fetch: Fetch, links: Sequence[Link] = (), observations: str | None = None
+    ) -> None:
         """Record what came of a request, and count it against the site's budgets."""
         site.count(fetch.outcome, fetch.bytes)
-        self._record(site, fetch, links)
+        self._record(site, fetch, links, observations)
         stats = self.crawler.stats
         stats.inc_value("council/answered")
         if fetch.purpose in {"home", "follow"} and fetch.outcome == "ok":
             stats.inc_value("council/pages")
-        stats.inc_value("council/observations", len(fetch.observations))
 
-    def _record(self, site: Site, fetch: Fetch, links: Iterable[Link] = ()) -> None:
+    def _record(
+        self, site: Site, fetch: Fetch, links: Sequence[Link] = (), observations: str | None = None
+    ) -> None:
         """Write a fetch, once for each council of the site."""
-        line = as_line(fetch, links)
-        lines = [line | {"council_id": council} for council in site.councils]
+        of_each = [fetch, *(replace(fetch, council_id=other) for other in site.councils[1:])]
+        entries = [entry(each, links, observations) for each in of_each]
         try:
-            self.journal.append(lines)
+            self.journal.append(entries)
         except OSError as error:
             logger.critical("Cannot write the journal: %(error)s", {"error": error})
             self.crawler.stats.set_value("council/write_failed", str(error))
             raise CloseSpider("write_failed") from error
-        self.crawler.stats.inc_value(f"council/outcome/{fetch.outcome}", len(lines))
-        self.crawler.stats.inc_value("council/recorded", len(lines))
+        self.crawler.stats.inc_value(f"council/outcome/{fetch.outcome}", len(entries))
+        self.crawler.stats.inc_value("council/recorded", len(entries))
 
     def _failed_callback(self, response: Any) -> None:
         """A fault of ours ended a callback: its site is given up, the others go on."""
@@ -645,9 +621,10 @@ class CouncilSite(Spider):
         for link, text, kind in line["links"]:
             site.frontier.offer(link, text, depth, kind)
         base = line["final_url"] or url
-        self._want_short(site, base, (o["href"] for o in line["observations"]))
+        hrefs = [observation["href"] for observation in line["observations"]]
+        self._want_short(site, self._rules.short_links(base, hrefs))
         if outcome in {"not_modified", "not_due"} and (known := site.memory.by_final.get(base)):
-            self._want_short(site, base, known.short)
+            self._want_short(site, known.short)
         if line["final_url"] and outcome != "off_site":
             final = self._rules.normalise(line["final_url"]) or url
             site.read.add(final)

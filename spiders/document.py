@@ -143,8 +143,12 @@ def may_hold(body: bytes, first: str, second: str) -> bool:
     Told in a fraction of the time that the search for a word takes: most pages need no search.
     """
     characters = np.frombuffer(body, np.uint8)
-    before = characters[np.flatnonzero(characters[1:] == ord(second))]
-    return any(bool((before == ord(each)).any()) for each in first)
+    before = characters[:-1]
+    found = before == ord(first[0])
+    for other in first[1:]:
+        found |= before == ord(other)
+    found &= characters[1:] == ord(second)
+    return bool(found.any())
 
 
 def _parse(body: bytes) -> etree._Element:
@@ -187,8 +191,10 @@ class Standings:
             node = node.getparent()
         standing = standing or _OUTSIDE
         for inner in reversed(above):
-            if inner.tag not in self._plain_tags:
-                standing = _inside(standing, inner)
+            tag = str(inner.tag)
+            if tag not in self._plain_tags:
+                get = inner.get
+                standing = _inside(standing, tag, get("role"), get("id"), get("class"))
             known[inner] = standing
         return standing
 
@@ -197,21 +203,11 @@ class Standings:
         self._known[element] = Standing(self.of(element).region, holder)
 
 
-def _inside(outer: Standing, element: etree._Element) -> Standing:
-    get = element.get
-    tag = str(element.tag)
-    opened, holder = _opens(tag, get("role"), get("id"), get("class"))
-    region = inner_region(outer.region, tag, opened)
-    if region == outer.region and not holder:
-        return outer
-    return Standing(region, holder or outer.holder)
-
-
 @lru_cache(maxsize=16_384)
-def _opens(
-    tag: str, role: str | None, name: str | None, classes: str | None
-) -> tuple[str | None, str]:
-    """The region and the holder that an element with these attributes begins, if any."""
+def _inside(
+    outer: Standing, tag: str, role: str | None, name: str | None, classes: str | None
+) -> Standing:
+    """Where things in an element stand that has these attributes and stands in `outer` itself."""
     places = load_places()
     names = f"{name or ''} {classes or ''}".split()
     if tag in _CONTAINERS:
@@ -219,8 +215,9 @@ def _opens(
     elif tag in places.code_tags:
         holder = "code"
     else:
-        holder = "" if places.quotations.isdisjoint(names) else "quotation"
-    return places.landmark(tag, role or "", names), holder
+        holder = outer.holder if places.quotations.isdisjoint(names) else "quotation"
+    opened = places.landmark(tag, role or "", names)
+    return Standing(inner_region(outer.region, tag, opened), holder)
 
 
 def text_of(element: etree._Element) -> str:

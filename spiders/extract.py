@@ -15,14 +15,13 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spiders.document import text_of
 from spiders.items import Fetch
+from spiders.journal import observations_as_written
+from spiders.leads import Leads, leads_of
 from spiders.read import observe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    from lxml import etree
 
     from spiders.scan import Page
 
@@ -49,17 +48,19 @@ class AnswerRule:
     title: tuple[str, ...]
     max_bytes: int | None
 
-    def fits(self, answer: Answer, title: str, lowered: bytes) -> bool:
-        """Whether every condition of the row holds; `lowered` is the body in lower case."""
+    def may_fit(self, answer: Answer, title: str) -> bool:
+        """Whether all conditions hold but that for the body: these are soon told."""
         if self.status and answer.status not in self.status:
-            return False
-        headers = answer.headers
-        if any(name not in headers or part not in headers[name] for name, part in self.header):
             return False
         if self.max_bytes is not None and len(answer.body) > self.max_bytes:
             return False
         if self.title and not any(part in title for part in self.title):
             return False
+        headers = answer.headers
+        return all(name in headers and part in headers[name] for name, part in self.header)
+
+    def fits(self, lowered: bytes) -> bool:
+        """Whether the condition for the body, in lower case, holds."""
         return not self.body or any(part in lowered for part in self.body)
 
 
@@ -75,20 +76,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Leads:
-    """Where a page leads: what is needed of it once it was read.
-
-    `links` are hrefs as written with their text, else their title; each pair once.
-    """
-
-    base_url: str
-    refresh: str | None
-    links: list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: whose, which URL, why, how deep, when the answer came."""
+    """What was asked for: whose, which URL, why, how deep, when the answer came.
+
+    `own` are all domains of the site that it was asked of.
+    """
 
     council_id: str
     url: str
@@ -96,6 +88,7 @@ class Asked:
     depth: int
     fetched_at: str
     is_home: bool = False
+    own: frozenset[str] = frozenset()
 
     def fetch(self, outcome: str) -> Fetch:
         """The record of a request that brought no answer to read."""
@@ -108,6 +101,21 @@ class Asked:
             fetched_at=self.fetched_at,
             is_home=self.is_home,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading an answer, for a crawl: its record, and where its page leads.
+
+    The record's observations, `count` of them, are written already; `hrefs` are those of a home
+    page's.
+    """
+
+    fetch: Fetch
+    observations: str
+    count: int
+    hrefs: frozenset[str]
+    leads: Leads | None
 
 
 @cache
@@ -133,9 +141,10 @@ def name_outcome(answer: Answer) -> str:
     """What an answer is by status, headers, title and body, before its page is read."""
     found = _TITLE.search(answer.body, 0, _HEAD_BYTES)
     title = unescape(found.group(1).decode("utf-8", "replace")).casefold() if found else ""
-    lowered = answer.body.lower()
-    for rule in load_answer_rules():
-        if rule.fits(answer, title, lowered):
+    rules = [rule for rule in load_answer_rules() if rule.may_fit(answer, title)]
+    lowered = answer.body.lower() if any(rule.body for rule in rules) else b""
+    for rule in rules:
+        if rule.fits(lowered):
             return rule.outcome
     if answer.status == 304:
         return "not_modified"
@@ -185,22 +194,13 @@ def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fet
     return fetch, page
 
 
-def read_leads(
+def read_for_crawl(
     asked: Asked, answer: Answer, known: Collection[str], most_links: int
-) -> tuple[Fetch, Leads | None]:
-    """The record of one answer, and where its page leads by its first `most_links` links."""
+) -> Reading:
+    """What a crawl needs of one answer; its page leads on by its first `most_links` links."""
     fetch, page = read_page(asked, answer, known)
-    return fetch, None if page is None else leads_of(page, most_links)
-
-
-def leads_of(page: Page, most_links: int) -> Leads:
-    """Where a page leads by its first `most_links` links."""
-    links = {
-        (href, _label(element) or element.get("title") or ""): None
-        for element, href in page.anchors[:most_links]
-    }
-    return Leads(page.base_url, page.refresh, list(links))
-
-
-def _label(element: etree._Element) -> str:
-    return text_of(element) if len(element) else " ".join((element.text or "").split())
+    observations, fetch.observations = fetch.observations, []
+    hrefs = frozenset(o.href for o in observations if asked.is_home)
+    leads = None if page is None else leads_of(page, answer.url, asked.own, most_links)
+    written = observations_as_written(observations)
+    return Reading(fetch, written, len(observations), hrefs, leads)

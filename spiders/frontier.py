@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 RULES = Path(__file__).parents[1] / "data" / "rules" / "follow.toml"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -27,7 +27,7 @@ _PATH_SESSION = re.compile(r"(?i);(?:jsessionid|phpsessid|sid)=[^/?]*|/\((?:S|A|
 _PASSED_OVER = str.maketrans("", "", "\t\r\n")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PLAIN_PATH = r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~%-]*)"  # nothing in it to resolve or to drop
-_ROOTED = re.compile(rf"{_PLAIN_PATH}+/?")
+_ROOTED = re.compile(rf"{_PLAIN_PATH}*/|{_PLAIN_PATH}+")
 _NORMAL = re.compile(
     rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}*/|"
     rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}+"
@@ -65,13 +65,22 @@ class Rules:
 
     def weight(self, url: str, text: str) -> int:
         """How promising a link is: the highest weight of the rules that fit, 0 if none does."""
+        return max(self.weight_of_path(url), self.weight_of_text(text))
+
+    def weight_of_path(self, url: str) -> int:
+        """How promising a link is by its path alone."""
         path = urlsplit(url).path
-        best = max(self._phrases(_words(text)), self._phrases(_words(unquote(path))))
         leaf = path.rpartition("/")[2].lower()
-        return max(best, self.weights.get((leaf,), 0))
+        return max(self._phrases(_words(unquote(path))), self.weights.get((leaf,), 0))
+
+    def weight_of_text(self, text: str) -> int:
+        """How promising a link is by its text alone."""
+        return self._phrases(_words(text))
 
     def _phrases(self, words: tuple[str, ...]) -> int:
         best = 0
+        if self.starts.keys().isdisjoint(words):
+            return best  # as nearly always: told at once
         for at, word in enumerate(words):
             for phrase in self.starts.get(word, ()):
                 if words[at : at + len(phrase)] == phrase:
@@ -113,11 +122,14 @@ class Rules:
         query = self._query(parts.query)
         return f"{origin}{path}?{query}" if query else origin + path
 
-    def may_be_short(self, hrefs: Iterable[str]) -> bool:
-        """Whether the name of a short host stands in one of these links: seldom, and soon told."""
+    def short_links(self, base: str, hrefs: Collection[str]) -> list[str]:
+        """The links to short hosts among those of a page, normalised, each once."""
         # A URL's reader passes over tabs and line ends within it.
-        text = " ".join(hrefs).translate(_PASSED_OVER).lower()
-        return any(name in text for name in self.short_hosts)
+        text = " ".join([base, *hrefs]).translate(_PASSED_OVER).lower()
+        if not any(name in text for name in self.short_hosts):
+            return []
+        urls = dict.fromkeys(self.normalise(href.strip(), base) for href in hrefs)
+        return [url for url in urls if url and urlsplit(url).hostname in self.short_hosts]
 
     def _query(self, query: str) -> str:
         if not query:
@@ -190,8 +202,11 @@ def _origin_of_page(url: str) -> str | None:
 @lru_cache(maxsize=65_536)
 def _words(text: str) -> tuple[str, ...]:
     """The words of a text or path, without case and accents."""
-    plain = unicodedata.normalize("NFKD", text[:500].casefold())
-    return tuple(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+    plain = text[:500].casefold()
+    if not plain.isascii():
+        parts = unicodedata.normalize("NFKD", plain)
+        plain = "".join(c for c in parts if not unicodedata.combining(c))
+    return tuple(_WORD.findall(plain))
 
 
 @dataclass(slots=True)
@@ -244,6 +259,10 @@ class Frontier:
     def has_seen(self, url: str) -> bool:
         """Whether a URL was in the queue, or was refused: to offer it again changes nothing."""
         return url in self._seen
+
+    def pass_over(self, url: str) -> None:
+        """Never take this URL: it is no page of the site."""
+        self._seen.add(url)
 
     def _refusal(self, url: str, depth: int, purpose: str) -> str | None:
         if depth > self.limits.depth:

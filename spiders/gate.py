@@ -125,7 +125,8 @@ class Gate:
             self._decline("paused", request)
         if site is None:
             return
-        site.not_today |= site_of(site) in self._resting
+        if self._resting:
+            site.not_today |= site_of(site) in self._resting
         if site.not_today:
             self._decline("not_today", request)
         if site.requests >= self._most:

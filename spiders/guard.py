@@ -20,6 +20,7 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -278,7 +279,9 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
 
     async def _read_response(self, response: _ClientResponse, request: Request) -> Response:
         try:
-            return await super()._read_response(response, request)
+            read = await super()._read_response(response, request)
+            self.crawler.stats.inc_value("guard/bytes_received", len(read.body))
+            return read
         finally:
             if response in self._holding:
                 self._holding.remove(response)
@@ -294,18 +297,22 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             if slot := downloader.slots.get(request.meta.get(downloader.DOWNLOAD_SLOT, "")):
                 slot.lastseen = time.monotonic()
 
+    def _is_unverified(self, request: Request) -> bool:
+        """Whether a certificate of this host did not verify before."""
+        known = self._read_unverified
+        return bool(known) and urlsplit(request.url).netloc in known
+
     async def _download(self, request: Request) -> Response:
         """Download; where the register says so, past a certificate that does not verify."""
-        host = urlsplit(request.url).netloc
         spider: Any = self.crawler.spider
-        if host not in self._read_unverified or not spider.lets_unverified(request):
+        if not self._is_unverified(request) or not spider.lets_unverified(request):
             try:
                 return await super().download_request(request)
             except (DownloadConnectionRefusedError, DownloadFailedError) as error:
                 broken = any(isinstance(c, ssl.SSLCertVerificationError) for c in _causes(error))
                 if not broken or not spider.lets_unverified(request):
                     raise
-            self._read_unverified.add(host)
+            self._read_unverified.add(urlsplit(request.url).netloc)
         request.cb_kwargs["site"].read_unverified = True
         self.crawler.stats.inc_value("guard/unverified")
         return await super(GuardedDownloadHandler, self._unverified).download_request(request)
@@ -325,7 +332,12 @@ def _proxy_endpoints(settings: BaseSettings) -> Iterator[tuple[str, int]]:
 
 def stamp(seconds: float) -> str:
     """A time in seconds since 1970 as ISO 8601, UTC, whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _stamp(int(seconds))
+
+
+@lru_cache(maxsize=16)
+def _stamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def note_time(request: Request, when: str) -> None:
@@ -384,6 +396,7 @@ class AddressGuard:
         raise StopDownload(fail=False)
 
 
+@lru_cache(maxsize=4_096)
 def _literal(host: str) -> str | None:
     """The IP address that a host part spells, in any of the forms that resolvers accept."""
     if _address(host):
@@ -444,7 +457,7 @@ class RobotsGuard:
         if task is None or (task.done() and task.result().expires < time.monotonic()):
             task = asyncio.ensure_future(self._ask(origin, request))
             self._origins[origin] = task
-        manners = await asyncio.shield(task)
+        manners = task.result() if task.done() else await asyncio.shield(task)
         self._slow_down(request, manners.rules.delay(self._agent))
         return manners
 
@@ -654,14 +667,15 @@ class BoundedDecoding(HttpCompressionMiddleware):
             decoded = decode(response.body, encodings, self._limit)
         except DecodedTooLargeError as error:
             raise Declined("too_large", response.url, response.status) from error
-        headers = response.headers.copy()
-        headers["Content-Encoding"] = [", ".join(decoded.unknown)] if decoded.unknown else []
+        response.headers["Content-Encoding"] = (
+            [", ".join(decoded.unknown)] if decoded.unknown else []
+        )
         flags = response.flags
         if not decoded.whole:
             flags = [*flags, "dataloss"]
             if self.stats:
                 self.stats.inc_value("guard/broken_encoding")
-        return response.replace(body=decoded.body, headers=headers, flags=flags)
+        return response.replace(body=decoded.body, flags=flags)
 
 
 _LOOK_AGAIN = 0.01  # seconds

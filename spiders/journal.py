@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 PAGES = "pages.jsonl"
 _SYNC_SECONDS = 5.0
 _BLOCK = 1 << 20
-_FETCH = tuple(Fetch.__dataclass_fields__)
+_FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observations")
 _OBSERVATION = tuple(Observation.__dataclass_fields__)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Line = dict[str, Any]
 Key = tuple[str, str, str]
+Entry = tuple[Key, bytes]  # what identifies a line, and the line
 
 
 class JournalError(ValueError):
@@ -38,14 +39,26 @@ def key_of(line: Line) -> Key:
     return line["council_id"], line["url"], line["purpose"]
 
 
-def as_line(fetch: Fetch, links: Iterable[tuple[str, str, str]] = ()) -> Line:
-    """A fetch as it is written, with the links (URL, text, purpose) that its page offered."""
-    line = {name: getattr(fetch, name) for name in _FETCH}
-    line["observations"] = [
-        {name: getattr(o, name) for name in _OBSERVATION} for o in fetch.observations
-    ]
-    line["links"] = [list(link) for link in links]
-    return line
+def observations_as_written(observations: Iterable[Observation]) -> str:
+    """A page's observations as they stand in its line: a JSON array."""
+    return _ENCODER.encode(
+        [{name: getattr(o, name) for name in _OBSERVATION} for o in observations]
+    )
+
+
+def entry(
+    fetch: Fetch, links: Sequence[tuple[str, str, str]] = (), observations: str | None = None
+) -> Entry:
+    """A fetch as it is written, with the links (URL, text, purpose) that its page offered.
+
+    `observations` are those of the fetch as they are written, where that was done already.
+    """
+    head = _ENCODER.encode({name: getattr(fetch, name) for name in _FETCH})
+    if observations is None:
+        observations = observations_as_written(fetch.observations)
+    line = f'{head[:-1]},"observations":{observations},"links":{_ENCODER.encode(links)}}}\n'
+    # Half a character, as a script may name, has no UTF-8: it is written as JSON's escape of it.
+    return (fetch.council_id, fetch.url, fetch.purpose), line.encode("utf-8", "backslashreplace")
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -126,15 +139,15 @@ class Journal:
         self.written = 0
         self.repeated = 0
 
-    def append(self, lines: Sequence[Line]) -> None:
+    def append(self, entries: Sequence[Entry]) -> None:
         """Write lines that belong together with one call; those that stand already are passed over.
 
         Raises:
             OSError: The disk is full or the file is gone; nothing that follows may be trusted.
         """
-        new = [line for line in lines if key_of(line) not in self._recorded]
-        self.repeated += len(lines) - len(new)
-        data = b"".join(_encode(line) for line in new)
+        new = [line for key, line in entries if key not in self._recorded]
+        self.repeated += len(entries) - len(new)
+        data = b"".join(new)
         count = self._file.write(data)
         if count != len(data):
             raise OSError(f"{self._path}: wrote {count} of {len(data)} bytes; is the disk full?")
@@ -168,7 +181,3 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _encode(line: Line) -> bytes:
-    return _ENCODER.encode(line).encode("utf-8", "backslashreplace") + b"\n"

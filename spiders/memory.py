@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pipeline.platforms import Account, identify
 from spiders import journal
@@ -152,10 +151,12 @@ class Revisits:
 
     def process_request(self, request: Request) -> None:
         """Add the validators of the very address that is asked for."""
+        site = request.cb_kwargs.get("site")
+        if site is None or not site.memory.by_final:
+            return
         for header in ASKED_AGAIN:
             request.headers.pop(header, None)  # a redirect brings those of the page before
-        site = request.cb_kwargs.get("site")
-        if site is None or any(map(request.meta.get, _ALWAYS_WHOLE)):
+        if any(map(request.meta.get, _ALWAYS_WHOLE)):
             return
         told = site.memory.validators(request.url, self._clock())
         request.headers.update(told)
@@ -227,7 +228,7 @@ def _learned(line: Line, before: Known | None, at_home: frozenset[str]) -> Known
     if outcome != "ok" and outcome not in _NOTHING:
         return None
     base = line["final_url"] or line["url"]
-    short = _short_links(line, base)
+    short = sorted(load_rules().short_links(base, [o["href"] for o in line["observations"]]))
     others = {(o["href"], o["hint"]) for o in line["observations"] if o["href"] not in at_home}
     is_home = line["purpose"] == "home"
     own = not is_home and (bool(short) or any(_names_account(*other) for other in others))
@@ -250,12 +251,6 @@ def _learned(line: Line, before: Known | None, at_home: frozenset[str]) -> Known
 
 def _hrefs(line: Line) -> list[str]:
     return sorted({observation["href"] for observation in line["observations"]})
-
-
-def _short_links(line: Line, base: str) -> list[str]:
-    rules = load_rules()
-    urls = {rules.normalise(o["href"].strip(), base) for o in line["observations"]}
-    return sorted(url for url in urls if url and urlsplit(url).hostname in rules.short_hosts)
 
 
 @lru_cache(maxsize=100_000)

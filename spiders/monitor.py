@@ -131,7 +131,7 @@ class Monitor:
             "moved": sorted(moved, key=lambda row: str(row["council_id"])),
             "not_today": _councils(site for site in spider.sites if site.not_today),
             "unverified": _councils(site for site in spider.sites if site.read_unverified),
-            "bytes_received": int(self._stats.get_value("downloader/response_bytes", 0)),
+            "bytes_received": int(self._stats.get_value("guard/bytes_received", 0)),
             "retries": int(self._stats.get_value("retry/count", 0)),
         }
         if rendered := self._below("render/"):

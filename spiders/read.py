@@ -8,24 +8,23 @@ account it is: without them every link of a page of forty service accounts looks
 from __future__ import annotations
 
 import re
-import warnings
 from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from bs4 import BeautifulSoup
 from bs4.element import CData, NavigableString, Tag, TemplateString
-from bs4.exceptions import ParserRejectedMarkup
 
 from pipeline.platforms import Account, identify
-from spiders.document import collapse, language_tag
+from spiders.document import collapse, language_tag, parse
 from spiders.places import inner_region, load_places
 from spiders.scan import Page, scan
+from spiders.soup import TITLE_CLASS, grow
 from spiders.target import LONGEST_HREF, is_short_address
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
+    from bs4 import BeautifulSoup
     from bs4.element import PageElement
 
     from spiders.items import Observation
@@ -48,11 +47,11 @@ _UNSEEN = re.compile(
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])")
 _HEADINGS = re.compile(r"h[1-6]|summary|legend|dt|caption")
-_TITLE_CLASS = re.compile(r"(?:^|[-_])(?:title|heading|header)s?$", re.IGNORECASE)
 # Their siblings are entries of the same kind, and none of them is a heading of another.
 _SERIES = frozenset({"ul", "ol", "tr", "tbody", "thead", "table"})
 _TEXTS = (NavigableString, TemplateString, CData)
 _CONTAINING = frozenset({"onclick", "data_attribute", "meta"})
+_IN_TEXT = frozenset({"text", "noscript", "template"})
 _WITHOUT_WORDS = frozenset({"meta", "link_rel", "json_ld", "script"})
 _TEXT_REGIONS = frozenset({"main", "aside"})
 
@@ -89,25 +88,20 @@ def read(page: Page, wanted: list[Observation]) -> list[Observation]:
     for observation in wanted:
         observation.language = page.language
     visible = [o for o in wanted if o.mechanism not in _WITHOUT_WORDS][:MOST_READ]
-    soup = _soup(page.markup[:LONGEST_READ]) if visible else None
-    if soup is not None:
-        reader = _Reader(soup, visible)
+    if visible:
+        reader = _Reader(_soup(page, visible), visible)
         for observation in visible:
             reader.fill(observation)
     return wanted
 
 
-def _soup(markup: bytes) -> BeautifulSoup | None:
-    with warnings.catch_warnings():
-        # Its guesses at what the bytes may be instead say nothing about a page that was fetched.
-        warnings.simplefilter("ignore")
-        try:
-            # Lists of classes, made for each element, cost a tenth of the reading.
-            return BeautifulSoup(
-                markup, "lxml", from_encoding="utf-8", multi_valued_attributes=None
-            )
-        except ParserRejectedMarkup:
-            return None
+def _soup(page: Page, visible: list[Observation]) -> BeautifulSoup:
+    """What of a page the words around these observations stand in."""
+    whole = len(page.markup) <= LONGEST_READ
+    root = page.root if whole else parse(page.markup[:LONGEST_READ])
+    if any(o.mechanism in _CONTAINING | _IN_TEXT for o in visible):
+        return grow(root)
+    return grow(root, {o.href for o in visible})
 
 
 def clean(text: str, longest: int) -> str | None:
@@ -131,7 +125,7 @@ class _Reader:
         hrefs = {observation.href for observation in wanted}
         for tag in soup.find_all(True):
             self._index(tag, hrefs)
-        in_text = any(o.mechanism in {"text", "noscript", "template"} for o in wanted)
+        in_text = any(o.mechanism in _IN_TEXT for o in wanted)
         self.strings = list(soup.find_all(string=True)) if in_text else []
 
     def _index(self, tag: Tag, hrefs: set[str]) -> None:
@@ -388,7 +382,7 @@ def _is_heading(tag: Tag) -> bool:
     if tag.name == "button":
         return tag.has_attr("aria-expanded") or tag.has_attr("aria-controls")
     if tag.name in {"p", "div", "strong", "b"}:
-        return _is_all_bold(tag) or any(map(_TITLE_CLASS.search, _attribute(tag, "class").split()))
+        return _is_all_bold(tag) or any(map(TITLE_CLASS.search, _attribute(tag, "class").split()))
     return False
 
 

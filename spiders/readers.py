@@ -19,21 +19,22 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
-from spiders.extract import Answer, Asked, Leads, read_leads
-from spiders.items import Fetch, Observation
+from spiders.extract import Answer, Asked, Reading, read_for_crawl
+from spiders.items import Fetch
+from spiders.leads import Leads
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from types import TracebackType
 
 _SIZE = struct.Struct("!I")
+_SIZES = struct.Struct("!II")  # of what is asked, and of the body, which is not packed again
 _MOST = 4  # one engine keeps no more than these busy
 _TRIES = 2
 _BACKLOG = 8  # pages; where more wait for each process, this one has time to read, too
-_OBSERVATION = tuple(Observation.__dataclass_fields__)
 _FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observations")
+Page = tuple[bytes, bytes]  # a question, packed, and the body that it is about
 COLLECT_AFTER = (50_000, 20, 50)  # new objects, and rounds; 700 would be a round for every page
-Read = tuple[Fetch, Leads | None]
 
 
 class ReaderError(RuntimeError):
@@ -65,15 +66,15 @@ class Readers:
         self._most_links = most_links
         self._readers = [_Reader(most_links) for _ in range(count)]
 
-    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Read:
-        """What extract.read_leads makes of an answer.
+    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Reading:
+        """What extract.read_for_crawl makes of an answer.
 
         Raises:
             ReaderError: The process that read it failed.
         """
         reader = min(self._readers, key=_Reader.waiting, default=None)
         if reader is None or reader.waiting() > _BACKLOG:
-            return read_leads(asked, answer, known, self._most_links)
+            return read_for_crawl(asked, answer, known, self._most_links)
         return await reader.read(asked, answer, known)
 
     def hang_up(self) -> None:
@@ -110,19 +111,19 @@ class _Reader(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
         self._transport: asyncio.Transport | None = None
         self._starting = asyncio.Lock()
-        self._pending: deque[tuple[bytes, asyncio.Future[bytes]]] = deque()
+        self._pending: deque[tuple[Page, asyncio.Future[bytes]]] = deque()
         self._received = bytearray()
         self._deaths = 0
 
     def waiting(self) -> int:
         return len(self._pending)
 
-    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Read:
+    async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Reading:
         async with self._starting:
             if self._transport is None:
                 await self._start()
         given: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._give(_packed(asked, answer, known), given)
+        self._give((_packed(asked, answer, known), answer.body), given)
         return _unpacked(await given)
 
     async def _start(self) -> None:
@@ -137,11 +138,11 @@ class _Reader(asyncio.Protocol):
         theirs.close()
         await asyncio.get_running_loop().create_connection(lambda: self, sock=mine)
 
-    def _give(self, page: bytes, given: asyncio.Future[bytes]) -> None:
+    def _give(self, page: Page, given: asyncio.Future[bytes]) -> None:
         self._pending.append((page, given))
         if self._transport is not None:
-            self._transport.write(_SIZE.pack(len(page)))
-            self._transport.write(page)
+            question, body = page
+            self._transport.writelines([_SIZES.pack(len(question), len(body)), question, body])
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -202,30 +203,32 @@ class _Reader(asyncio.Protocol):
 
 def _packed(asked: Asked, answer: Answer, known: Collection[str]) -> bytes:
     question = asked.council_id, asked.url, asked.purpose, asked.depth, asked.fetched_at
-    came = answer.url, answer.status, dict(answer.headers), answer.body, answer.truncated
-    return marshal.dumps(((*question, asked.is_home), came, tuple(known)))
+    came = answer.url, answer.status, dict(answer.headers), answer.truncated
+    return marshal.dumps(((*question, asked.is_home, asked.own), came, tuple(known)))
 
 
-def _answered(page: bytes, most_links: int) -> bytes:
-    """What is sent back for a page: its fetch and leads, or the exception in words."""
-    asked, answer, known = marshal.loads(page)  # noqa: S302  from our own process
+def _answered(question: bytes, body: bytes, most_links: int) -> bytes:
+    """What is sent back for a page: what was read of it, or the exception in words."""
+    asked, came, known = marshal.loads(question)  # noqa: S302  from our own process
+    url, status, headers, truncated = came
+    answer = Answer(url, status, headers, body, truncated)
     try:
-        fetch, leads = read_leads(Asked(*asked), Answer(*answer), frozenset(known), most_links)
+        read = read_for_crawl(Asked(*asked), answer, frozenset(known), most_links)
     except Exception as error:  # any fault of ours is told to the crawl, which goes on
         return marshal.dumps(repr(error))
-    observations = [tuple(getattr(o, name) for name in _OBSERVATION) for o in fetch.observations]
-    told = None if leads is None else (leads.base_url, leads.refresh, leads.links)
-    return marshal.dumps((tuple(getattr(fetch, name) for name in _FETCH), observations, told))
+    fetch = tuple(getattr(read.fetch, name) for name in _FETCH)
+    to = read.leads
+    leads = None if to is None else (to.refresh, to.links, to.short)
+    return marshal.dumps((fetch, read.observations, read.count, read.hrefs, leads))
 
 
-def _unpacked(whole: bytes) -> Read:
+def _unpacked(whole: bytes) -> Reading:
     told = marshal.loads(whole)  # noqa: S302  from our own process
     if isinstance(told, str):
         raise ReaderError(told)
-    fields, observations, leads = told
-    fetch = Fetch(**dict(zip(_FETCH, fields, strict=True)))
-    fetch.observations = [Observation(*values) for values in observations]
-    return fetch, None if leads is None else Leads(*leads)
+    fetch, observations, count, hrefs, leads = told
+    fetch = Fetch(**dict(zip(_FETCH, fetch, strict=True)))
+    return Reading(fetch, observations, count, hrefs, None if leads is None else Leads(*leads))
 
 
 def serve(connection: socket.socket, most_links: int) -> None:
@@ -234,8 +237,9 @@ def serve(connection: socket.socket, most_links: int) -> None:
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     with connection.makefile("rb") as pages, connection.makefile("wb") as answers:
-        while size := pages.read(_SIZE.size):
-            answer = _answered(pages.read(*_SIZE.unpack(size)), most_links)
+        while sizes := pages.read(_SIZES.size):
+            question, body = map(pages.read, _SIZES.unpack(sizes))
+            answer = _answered(question, body, most_links)
             answers.write(_SIZE.pack(len(answer)) + answer)
             answers.flush()
 

@@ -302,7 +302,7 @@ def mine_to(
     tally = Tally()
     with Journal(pages) as written:
         for fetch in mine(paths, Hosts(register), homes_of(register), tally):
-            written.append([journal.as_line(fetch)])
+            written.append([journal.entry(fetch)])
         whole = written.whole()
     digests = [_digest(path) for path in paths]
     problems = () if whole else (f"{pages}: shorter than what was written to it",)

@@ -63,12 +63,16 @@ _SILENT_HOLDERS = frozenset({"code", "quotation"})
 class Page:
     """What one page carries.
 
-    `observations` are the candidates, `truncated` says that a limit cut them. All else is worked
-    out when it is asked for, as the pages of an archive need none of it.
+    `observations` are the candidates, `truncated` says that a limit cut them. `links` are the first
+    MOST_LINKS elements that lead to another address, with it as written. `http_equiv` is what meta
+    elements say in place of a header, by its name in lower case. All else is worked out when it is
+    asked for, as the pages of an archive need none of it.
     """
 
     observations: list[Observation]
     truncated: bool
+    links: list[tuple[etree._Element, str]]
+    http_equiv: dict[str, str | None]
     markup: bytes = field(repr=False)
     root: etree._Element = field(repr=False)
     base_url: str
@@ -80,26 +84,15 @@ class Page:
         return "\n".join(_plain_texts(self.root))
 
     @cached_property
-    def anchors(self) -> list[tuple[etree._Element, str]]:
-        """The first MOST_LINKS elements that lead to a web address, with it as written."""
-        found = []
-        site = site_of(self.base_url)
-        for element in islice(self.root.iter(*_LINKING_TAGS), MOST_LINKS):
-            href = element.get(_LINKING_TAGS[str(element.tag)]) or ""
-            if target_of(href[:LONGEST_HREF], site) != "none":
-                found.append((element, href))
-        return found
-
-    @cached_property
     def language(self) -> str | None:
         """The language that the page declares for itself."""
         declared = self.root.get("lang") or self.root.get("xml:lang")
-        return language_tag(declared) or language_tag(_http_equiv(self.root, "content-language"))
+        return language_tag(declared) or language_tag(self.http_equiv.get("content-language"))
 
     @cached_property
     def refresh(self) -> str | None:
         """Absolute URL of a meta refresh that leads to another page."""
-        found = _REFRESH.match(_http_equiv(self.root, "refresh") or "")
+        found = _REFRESH.match(self.http_equiv.get("refresh") or "")
         return _joined(self.base_url, found[1]) if found else None
 
     @cached_property
@@ -135,8 +128,10 @@ class _Scanner:
         self.passed_over: set[str | None] = set()  # hrefs that lead to nothing to observe
         self.observations: dict[tuple[str, str, str, str | None], Observation] = {}
         self.truncated = False
+        self.links: list[tuple[etree._Element, str]] = []
         self.same_as_in_json = 0
         self.metas: dict[str, list[str]] = {}
+        self.http_equiv: dict[str, str | None] = {}
 
     def page(self) -> Page:
         self._by_tag()
@@ -151,6 +146,8 @@ class _Scanner:
         return Page(
             list(self.observations.values()),
             self.truncated,
+            self.links[:MOST_LINKS],
+            self.http_equiv,
             self.markup,
             self.root,
             self.base_url,
@@ -183,17 +180,21 @@ class _Scanner:
             "frame": self._frame,
             **dict.fromkeys(elements, self._own_element),
         }
-        passed_over = self.passed_over
+        passed_over, links = self.passed_over, self.links
         for element in self.root.iter(*handlers):
+            href = element.get("href")
             # Nine links in ten end here: the name of an element costs more than its href.
-            if element.get("href") not in passed_over:
+            if href not in passed_over:
                 handlers[str(element.tag)](element)
+            elif href is not None:
+                links.append((element, href))
 
     def _anchor(self, element: etree._Element) -> None:
         href = element.get("href")
         if href is None:
             self._anchor_without_href(element)
             return
+        self.links.append((element, href))
         if len(href) > LONGEST_HREF:
             href = href[:LONGEST_HREF]
         target = target_of(href, self.site)
@@ -233,6 +234,8 @@ class _Scanner:
 
     def _meta(self, element: etree._Element) -> None:
         content = element.get("content")
+        if header := element.get("http-equiv"):
+            self.http_equiv.setdefault(header.lower(), content)
         for attribute in ("name", "property", "itemprop") if content else ():
             name = (element.get(attribute) or "").strip().lower()
             if name in load_places().meta:
@@ -284,6 +287,7 @@ class _Scanner:
 
     def _frame(self, element: etree._Element) -> None:
         source = element.get("src") or ""
+        self.links.append((element, source))
         if self._target(source) == "network":
             self._emit("iframe", self.standings.of(element), source)
 
@@ -358,7 +362,6 @@ class _Scanner:
             self._emit(mechanism, standing, written.href, written.hint)
 
 
-_LINKING_TAGS = {"a": "href", "area": "href", "frame": "src", "iframe": "src"}
 _NOT_OBSERVED = frozenset({"internal", "none"})
 _HEAD = Standing("head", "")
 _LINK_HOLDERS = frozenset({"noscript", "template"})
@@ -486,10 +489,3 @@ def _base_url(root: etree._Element, url: str) -> str:
         return urljoin(url, (base.get("href") or "").strip())
     except ValueError:
         return url
-
-
-def _http_equiv(root: etree._Element, name: str) -> str | None:
-    for meta in root.iter("meta"):
-        if (meta.get("http-equiv") or "").lower() == name:
-            return meta.get("content")
-    return None

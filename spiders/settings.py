@@ -164,3 +164,4 @@ EXTENSIONS: dict[str, int | None] = {
 LOG_LEVEL = "INFO"
 LOG_VERSIONS: list[str] = []
 STATS_DUMP = False  # run.json carries the counts
+DOWNLOADER_STATS = False  # it takes every request and answer apart to count their headers' bytes

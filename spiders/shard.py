@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from pipeline.register import registrable
+from pipeline.domains import registrable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pipeline.domains import registrable
 from pipeline.platforms import is_candidate_host
-from pipeline.register import registrable
 from spiders.places import load_places
 
 Target = Literal["network", "off_site", "short", "internal", "none"]
@@ -58,6 +58,7 @@ def _leads_to_network(text: str) -> bool:
     return any(is_candidate_host(host.lower()) for host in _EMBEDDED_HOST.findall(text))
 
 
+@lru_cache(maxsize=16_384)
 def is_short_address(text: str) -> bool:
     """Whether the last step of an address is the name of a network, as in `/facebook`."""
     path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()
@@ -65,6 +66,7 @@ def is_short_address(text: str) -> bool:
     return step in load_places().vanity
 
 
+@lru_cache(maxsize=16_384)
 def site_of(url: str) -> str:
     """The registrable domain of a page's address; empty where it has none, as for a file."""
     try:

@@ -54,9 +54,10 @@ def test_the_short_way_to_the_one_form_leads_where_the_long_one_does(
 
 
 def test_a_short_host_is_seen_however_it_is_written() -> None:
-    assert FOLLOW.may_be_short(["/news", "https://BIT.ly/3abcDEF"])
-    assert FOLLOW.may_be_short(["https://bi\tt.ly/3abcDEF"])
-    assert not FOLLOW.may_be_short(["/news", "https://www.avonbrook.example/bitly"])
+    hrefs = ["/bitly", "https://BIT.ly/3abcDEF", "https://bi\tt.ly/3abcDEF", "//tinyurl.com/a b"]
+    found = FOLLOW.short_links("https://www.avonbrook.example/news", hrefs)
+    assert found == ["https://bit.ly/3abcDEF", "https://tinyurl.com/a b"]
+    assert FOLLOW.short_links("https://www.avonbrook.example/bitly", hrefs[:1]) == []
 
 
 @pytest.mark.parametrize("row", ROWS["short_link"], ids=lambda row: row["example"])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spiders.extract import Answer, Asked, read_leads
-from spiders.readers import Read, ReaderError, Readers, readers_for
+from spiders.extract import Answer, Asked, Reading, read_for_crawl
+from spiders.readers import ReaderError, Readers, readers_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,8 +36,8 @@ def answer(number: int = 0) -> Answer:
     return Answer(f"http://www.oakshire.example/{number}", 200, headers, BODY)
 
 
-def with_readers(count: int, job: Callable[[Readers], Awaitable[list[Read]]]) -> list[Read]:
-    async def run() -> list[Read]:
+def with_readers(count: int, job: Callable[[Readers], Awaitable[list[Reading]]]) -> list[Reading]:
+    async def run() -> list[Reading]:
         try:
             return await job(readers)
         finally:
@@ -49,28 +49,29 @@ def with_readers(count: int, job: Callable[[Readers], Awaitable[list[Read]]]) ->
 
 
 def test_a_process_reads_a_page_as_it_is_read_here() -> None:
-    async def read(readers: Readers) -> list[Read]:
+    async def read(readers: Readers) -> list[Reading]:
         return [await readers.read(asked(), answer(), KNOWN)]
 
-    expected = read_leads(asked(), answer(), KNOWN, MOST)
+    expected = read_for_crawl(asked(), answer(), KNOWN, MOST)
     assert with_readers(1, read) == [expected]
-    assert expected[0].observations[0].sentence
+    assert (expected.count, expected.fetch.observations) == (2, [])
+    assert '"sentence":"We post on X every day."' in expected.observations
     assert with_readers(0, read) == [expected]
 
 
 def test_pages_come_back_to_those_who_asked() -> None:
-    async def read(readers: Readers) -> list[Read]:
+    async def read(readers: Readers) -> list[Reading]:
         pages = (readers.read(asked(n), answer(n), KNOWN) for n in range(30))
         return list(await asyncio.gather(*pages))
 
-    urls = [fetch.url for fetch, _ in with_readers(2, read)]
+    urls = [each.fetch.url for each in with_readers(2, read)]
     assert urls == [asked(n).url for n in range(30)]
 
 
 def test_what_fails_in_a_process_is_told_by_name() -> None:
     broken = Answer(answer().url, 200, {"content-type": 7}, BODY)  # type: ignore[dict-item]  # so
 
-    async def read(readers: Readers) -> list[Read]:
+    async def read(readers: Readers) -> list[Reading]:
         return [await readers.read(asked(), broken, KNOWN)]
 
     with pytest.raises(ReaderError, match="TypeError"):
@@ -78,7 +79,7 @@ def test_what_fails_in_a_process_is_told_by_name() -> None:
 
 
 def test_a_process_that_dies_once_loses_no_page() -> None:
-    async def read(readers: Readers) -> list[Read]:
+    async def read(readers: Readers) -> list[Reading]:
         await readers.read(asked(), answer(), KNOWN)
         process = readers._readers[0]._process
         assert process is not None
@@ -88,11 +89,11 @@ def test_a_process_that_dies_once_loses_no_page() -> None:
         os.kill(process.pid, signal.SIGKILL)
         return list(await asyncio.gather(*pages))
 
-    assert [fetch.outcome for fetch, _ in with_readers(1, read)] == ["ok"] * 5
+    assert [each.fetch.outcome for each in with_readers(1, read)] == ["ok"] * 5
 
 
 def test_a_page_that_a_process_dies_of_twice_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def read(readers: Readers) -> list[Read]:
+    async def read(readers: Readers) -> list[Reading]:
         return [await readers.read(asked(), answer(), KNOWN)]
 
     monkeypatch.setattr(sys, "executable", "/bin/false")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
+from pipeline.domains import registrable
 from pipeline.register import (
     DATA,
     REGIONS,
@@ -21,7 +22,6 @@ from pipeline.register import (
     letter,
     load_register,
     on_day,
-    registrable,
 )
 from tests.unit.samples import council_of
 
