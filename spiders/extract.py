@@ -79,7 +79,7 @@ class Answer:
 class Asked:
     """What was asked for: whose, which URL, why, how deep, when the answer came.
 
-    `own` are all domains of the site that it was asked of.
+    `own` are the domains of the site that it was asked of.
     """
 
     council_id: str

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from spiders.scan import Page
 
-_WITHIN = frozenset({"internal", "short"})
-
 
 @dataclass(frozen=True, slots=True)
 class Leads:
@@ -41,7 +39,7 @@ class Leads:
 def leads_of(page: Page, url: str, own: Container[str], most_links: int) -> Leads:
     """Where the page at `url` leads by its first `most_links` links.
 
-    `own` are the domains that belong to its site besides its own.
+    `own` are the domains of its site; what leads elsewhere is no lead.
     """
     short = load_rules().short_links(url, [o.href for o in page.observations])
     return Leads(page.refresh, _promising(page, own, most_links), short)
@@ -53,9 +51,9 @@ def _promising(page: Page, own: Container[str], most_links: int) -> list[tuple[s
     urls: dict[str, str | None] = {}
     for element, href in page.links[:most_links]:
         if href not in urls:
-            target = target_of(href[:LONGEST_HREF], site)
-            within = target in _WITHIN or (target == "off_site" and site_of(href.strip()) in own)
-            urls[href] = rules.normalise(href.strip(), page.base_url) if within else None
+            leads = target_of(href[:LONGEST_HREF], site) != "none"
+            url = rules.normalise(href.strip(), page.base_url) if leads else None
+            urls[href] = url if url and site_of(url) in own else None
         url = urls[href]
         if url is None or url in links:
             continue
