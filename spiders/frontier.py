@@ -65,11 +65,10 @@ class Rules:
 
     def weight(self, url: str, text: str) -> int:
         """How promising a link is: the highest weight of the rules that fit, 0 if none does."""
-        return max(self.weight_of_path(url), self.weight_of_text(text))
+        return max(self.weight_of_path(urlsplit(url).path), self.weight_of_text(text))
 
-    def weight_of_path(self, url: str) -> int:
+    def weight_of_path(self, path: str) -> int:
         """How promising a link is by its path alone."""
-        path = urlsplit(url).path
         leaf = path.rpartition("/")[2].lower()
         return max(self._phrases(_words(unquote(path))), self.weights.get((leaf,), 0))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spiders.document import text_of
 from spiders.frontier import load_rules
-from spiders.target import LONGEST_HREF, site_of, target_of
+from spiders.target import LONGEST_HREF, REMEMBERED, site_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from spiders.scan import Page
+
+_WITHIN = frozenset({"internal", "short"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +48,39 @@ def leads_of(page: Page, url: str, own: Container[str], most_links: int) -> Lead
 
 
 def _promising(page: Page, own: Container[str], most_links: int) -> list[tuple[str, str]]:
-    rules, site = load_rules(), site_of(page.base_url)
+    site = site_of(page.base_url)
     links: dict[str, str] = {}
     urls: dict[str, str | None] = {}
     for element, href in page.links[:most_links]:
         if href not in urls:
-            leads = target_of(href[:LONGEST_HREF], site) != "none"
-            url = rules.normalise(href.strip(), page.base_url) if leads else None
-            urls[href] = url if url and site_of(url) in own else None
+            urls[href] = _lead(href, page.base_url, site, own)
         url = urls[href]
         if url is None or url in links:
             continue
         text = _text(element)
-        if _promises_by_path(url) or rules.weight_of_text(text):
+        if _promises_by_path(_path(url)) or load_rules().weight_of_text(text):
             links[url] = text
     return list(links.items())
 
 
-@lru_cache(maxsize=65_536)
-def _promises_by_path(url: str) -> bool:
-    return load_rules().weight_of_path(url) > 0
+def _lead(href: str, base_url: str, site: str, own: Container[str]) -> str | None:
+    """The URL of a link that stays within the site."""
+    target = target_of(href[:LONGEST_HREF], site)
+    if target == "none":
+        return None
+    url = load_rules().normalise(href.strip(), base_url)
+    if url is None:
+        return None
+    return url if (site if target in _WITHIN else site_of(url)) in own else None
+
+
+def _path(url: str) -> str:
+    return url[url.index("/", len("https://")) :].partition("?")[0]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _promises_by_path(path: str) -> bool:
+    return load_rules().weight_of_path(path) > 0
 
 
 def _text(element: etree._Element) -> str:

@@ -31,7 +31,7 @@ _SIZE = struct.Struct("!I")
 _SIZES = struct.Struct("!II")  # of what is asked, and of the body, which is not packed again
 _MOST = 4  # one engine keeps no more than these busy
 _TRIES = 2
-_BACKLOG = 8  # pages; where more wait for each process, this one has time to read, too
+_BACKLOG = 32  # pages; where more wait for each process, this one has time to read, too
 _FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observations")
 Page = tuple[bytes, bytes]  # a question, packed, and the body that it is about
 COLLECT_AFTER = (50_000, 20, 50)  # new objects, and rounds; 700 would be a round for every page

@@ -18,6 +18,7 @@ from spiders.places import load_places
 Target = Literal["network", "off_site", "short", "internal", "none"]
 
 LONGEST_HREF = 2_048  # longer ones are cut before they come here: the answers are remembered
+REMEMBERED = 65_536  # links: a site's menu comes again after a page of each of four hundred others
 
 _AUTHORITY = re.compile(r"(?:https?:)?[/\\]{2,}(?:[^/?#@\\]*@)?([^/?#:\\]+)", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!//)", re.IGNORECASE)
@@ -28,7 +29,6 @@ _EMBEDDED_HOST = re.compile(
 _PAGE_SUFFIX = re.compile(r"\.(?:aspx?|html?|php|jsp)$")
 
 
-@lru_cache(maxsize=16_384)
 def target_of(href: str, site: str) -> Target:
     """Where a link of at most LONGEST_HREF characters leads from a page of `site`, a domain.
 
@@ -36,18 +36,25 @@ def target_of(href: str, site: str) -> Target:
     the address stands within another; 'short' for a site's own address that ends in a network's
     name; 'none' for what is no web address.
     """
+    domain, target = _taken_apart(href)
+    return target if domain is None or domain == site else "off_site"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _taken_apart(href: str) -> tuple[str | None, Target]:
+    """The domain that a link names, None where it names none, and where it leads on that site."""
     text = href.strip()
+    domain = None
     if found := _AUTHORITY.match(text):
         host = "".join(found[1].split()).lower()
         if is_candidate_host(host):
-            return "network"
-        if registrable(host) != site:
-            return "off_site"
+            return None, "network"
+        domain = registrable(host)
     elif _OTHER_SCHEME.match(text) or not text or text[0] == "#":
-        return "none"
+        return None, "none"
     if _leads_to_network(text):
-        return "network"
-    return "short" if is_short_address(text) else "internal"
+        return domain, "network"
+    return domain, "short" if is_short_address(text) else "internal"
 
 
 def _leads_to_network(text: str) -> bool:
@@ -58,7 +65,7 @@ def _leads_to_network(text: str) -> bool:
     return any(is_candidate_host(host.lower()) for host in _EMBEDDED_HOST.findall(text))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=REMEMBERED)
 def is_short_address(text: str) -> bool:
     """Whether the last step of an address is the name of a network, as in `/facebook`."""
     path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()
@@ -66,7 +73,7 @@ def is_short_address(text: str) -> bool:
     return step in load_places().vanity
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=REMEMBERED)
 def site_of(url: str) -> str:
     """The registrable domain of a page's address; empty where it has none, as for a file."""
     try:
