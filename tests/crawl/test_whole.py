@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from spiders import extract, journal, warc
+from spiders.items import Fetch, Observation
 from spiders.run import RunError
 from tests.crawl.web import Handler, Web, act, outcome, page, redirect, register, timeless, visit
 
@@ -85,6 +87,19 @@ def test_a_torn_last_line_is_cut_and_its_page_asked_again(web: Web, tmp_path: Pa
     report, lines = visit(web, out, register(HOSTS[0]), resume=True)
     assert timeless(lines) == timeless(whole)
     assert report.report["resumed"]["torn_bytes"] > 0
+
+
+def test_half_a_character_is_written_as_an_escape(tmp_path: Path) -> None:
+    odd = Observation("script", "main", "https://x.com/\ud83d", sentence='“Follow” \\ "us"\x01')
+    fetch = Fetch("AVO", "https://a.example/", "home", 0, "ok", "2026-01-01T00:00:00Z", bytes=7)
+    fetch.observations = [odd]
+    link = ("https://a.example/b", "Newyddion â", "follow")
+    with journal.Journal(tmp_path / journal.PAGES) as written:
+        written.append([journal.entry(fetch, [link])])
+        written.append([journal.entry(fetch, [link], journal.observations_as_written([odd]))])
+    assert rb"\ud83d" in (tmp_path / journal.PAGES).read_bytes()
+    one, other = journal.read(tmp_path / journal.PAGES)
+    assert one == other == asdict(fetch) | {"links": [list(link)]}
 
 
 def test_a_damaged_journal_is_refused_by_line(tmp_path: Path) -> None:

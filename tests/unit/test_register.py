@@ -441,6 +441,14 @@ def test_domain_that_hosts_two_councils_belongs_to_neither(tmp_path: Path) -> No
     assert found == ["ALD", "BIR", None]
 
 
+def test_domains_of_councils_are_those_of_all_their_hosts(tmp_path: Path) -> None:
+    alder = ALDER | {"other_hosts": "news.alder-town.example"}
+    hosts = Hosts(load(tmp_path, alder, BIRCH))
+    assert hosts.domains_of(["ALD"]) == {"alder.example", "alder-town.example"}
+    assert hosts.domains_of(["ALD", "BIR"]) > hosts.domains_of(["BIR"]) != frozenset()
+    assert hosts.domains_of(["OAK"]) == frozenset()
+
+
 def test_shared_website_belongs_to_both_and_first_to_the_first_id(tmp_path: Path) -> None:
     shared = {"website": "https://www.trees.example/"}
     alder = ALDER | shared | {"shares_website_with": "BIR"}
