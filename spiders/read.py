@@ -1,8 +1,9 @@
 """What a candidate means on its page: label, heading, sentence, language (BeautifulSoup).
 
-Reading costs ten times what scanning does, so only those candidates are read that could be
-accounts and that are not just the template met again. The words found here decide later whose
-account it is: without them every link of a page of forty service accounts looks alike.
+Reading costs more than scanning, so only those candidates are read that could be accounts and that
+are not just the template met again, in the part of the page that stands around them. The words
+found here decide later whose account it is: without them every link of a page of forty service
+accounts looks alike.
 """
 
 from __future__ import annotations
