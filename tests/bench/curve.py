@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Point = tuple[int, float, int]  # sites, seconds, MB
 _WIDTH, _HEIGHT = 340, 260
-_LEFT, _TOP, _RIGHT, _BOTTOM = 56, 36, 20, 48
+_LEFT, _TOP, _RIGHT, _BOTTOM = 48, 36, 32, 48
 
 
 def write_curve(points: Sequence[Point]) -> str:
