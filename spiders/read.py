@@ -123,9 +123,13 @@ class _Reader:
         self.by_id: dict[str, Tag] = {}
         self.by_value: dict[str, list[Tag]] = defaultdict(list)
         self.containing: list[tuple[Tag, str]] = []
+        self.with_link: set[int] = set()
+        self.with_links: set[int] = set()  # more than one
         hrefs = {observation.href for observation in wanted}
         for tag in soup.find_all(True):
             self._index(tag, hrefs)
+            if tag.name == "a":
+                self._count_link(tag)
         in_text = any(o.mechanism in _IN_TEXT for o in wanted)
         self.strings = list(soup.find_all(string=True)) if in_text else []
 
@@ -139,6 +143,12 @@ class _Reader:
                 self.containing.append((tag, value.replace("\\/", "/")))
             elif name == "id":
                 self.by_id.setdefault(value, tag)
+
+    def _count_link(self, link: Tag) -> None:
+        for above in link.parents:
+            if id(above) in self.with_links:
+                break
+            (self.with_links if id(above) in self.with_link else self.with_link).add(id(above))
 
     def fill(self, observation: Observation) -> None:
         """Fill in the words around one observation, where its element is found."""
@@ -290,7 +300,7 @@ class _Reader:
             parent = block.parent
             if parent is None or parent.name in {"body", "html", "[document]"}:
                 break
-            if len(parent.find_all("a", limit=2)) > 1:
+            if id(parent) in self.with_links:
                 return _beside(parent if block.name == "li" else block)
             block = parent
         return ""

@@ -20,7 +20,7 @@ from spiders.places import load_places
 from spiders.target import LONGEST_HREF
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Container, Iterable, Iterator
 
 TITLE_CLASS = re.compile(r"(?:^|[-_])(?:title|heading|header)s?$", re.IGNORECASE)
 # Of these, what holds links is read for nothing but that it holds some.
@@ -33,7 +33,6 @@ _READ = frozenset(
 _BOLD = frozenset({"strong", "b"})
 _CELLS = frozenset({"td", "th"})
 _TOP = frozenset({"html", "body"})
-_WITH_ID = etree.XPath("descendant::*[@id = $name]")
 
 
 def grow(root: etree._Element, around: Collection[str] | None = None) -> BeautifulSoup:
@@ -79,8 +78,9 @@ class _Builder(HTMLTreeBuilder):
 def _emptied(root: etree._Element, hrefs: Collection[str]) -> set[etree._Element]:
     """The elements whose content is left out: none of them holds, or names, one of the links."""
     links = list(_with_values(root, hrefs))
+    several = _with_several_links(root)
     around = {above for link in links for above in (link, *link.iterancestors())}
-    whole = {*map(_read_around, links), *_named_by(root, around)}
+    whole = {*(_read_around(link, several) for link in links), *_named_by(root, around)}
     whole |= {above for above in _above(whole) if _may_be_read(above)}
     outermost = {element for element in whole if whole.isdisjoint(element.iterancestors())}
     paths = _above(outermost)
@@ -102,7 +102,19 @@ def _with_values(root: etree._Element, values: Collection[str]) -> Iterator[etre
             yield element
 
 
-def _read_around(element: etree._Element) -> etree._Element:
+def _with_several_links(root: etree._Element) -> set[etree._Element]:
+    """The elements with more than one link below them; each is looked at twice at most."""
+    one: set[etree._Element] = set()
+    several: set[etree._Element] = set()
+    for link in root.iter("a"):
+        for above in link.iterancestors():
+            if above in several:
+                break
+            (several if above in one else one).add(above)
+    return several
+
+
+def _read_around(element: etree._Element, several: Container[etree._Element]) -> etree._Element:
     """The outermost element whose whole text may be read as the words around one within it."""
     for table in element.iterancestors("table"):
         element = table
@@ -112,7 +124,7 @@ def _read_around(element: etree._Element) -> etree._Element:
     if element.tag in _CELLS and (row := element.getparent()) is not None:
         element = row
     for parent in element.iterancestors():
-        if parent.tag in _TOP or len(list(islice(parent.iter("a"), 2))) > 1:
+        if parent.tag in _TOP or parent in several:
             break
         element = parent
     return element
@@ -121,8 +133,12 @@ def _read_around(element: etree._Element) -> etree._Element:
 def _named_by(root: etree._Element, elements: Iterable[etree._Element]) -> list[etree._Element]:
     """The elements whose text is the name of one of these."""
     names = {name for e in elements for name in (e.get("aria-labelledby") or "").split()}
-    found = (_WITH_ID(root, name=name) for name in names)
-    return [elements[0] for elements in found if elements]
+    found: dict[str, etree._Element] = {}
+    for element in root.iter() if names else ():
+        name = element.get("id")
+        if name in names:
+            found.setdefault(name, element)
+    return list(found.values())
 
 
 def _only_holds_links(element: etree._Element) -> bool:
