@@ -47,7 +47,7 @@ def test_a_page_of_the_tests_is_read_as_if_it_were_whole(path: Path) -> None:
 BLOCKS = (
     *("div", "div", "section", "article", "main", "nav", "header", "footer", "aside", "form"),
     *("ul", "ol", "li", "li", "dl", "dt", "dd", "table", "tr", "td", "th", "caption", "p", "p"),
-    *("h2", "h3", "figure", "details", "summary", "button", "strong", "b", "span", "noscript"),
+    *("h2", "h3", "figure", "details", "summary", "button", "strong", "b", "span", "noscript", "a"),
 )
 ATTRIBUTES = st.sampled_from(
     [
@@ -68,7 +68,8 @@ def link(href: str, attributes: str, text: str) -> str:
     return f'<a href="{href}"{attributes}>{text}</a>'
 
 
-LEAVES = st.one_of(TEXTS, st.builds(link, LINKS, ATTRIBUTES, TEXTS))
+FRAME = f'<iframe title="Our page" src="{FACEBOOK}"></iframe>'
+LEAVES = st.one_of(TEXTS, st.builds(link, LINKS, ATTRIBUTES, TEXTS), st.just(FRAME))
 MARKUP = st.recursive(
     LEAVES,
     lambda inner: st.builds(
