@@ -65,7 +65,9 @@ class _Builder(HTMLTreeBuilder):
                 if element.tail and element is not self._root:
                     soup.handle_data(element.tail)
                 continue
-            soup.handle_starttag(tag, None, None, self.attribute_dict_class(element.attrib))
+            # Pairs, as a name with a control character cannot be looked up.
+            attributes = self.attribute_dict_class(element.items())
+            soup.handle_starttag(tag, None, None, attributes)
             if element in self._emptied:
                 walk.skip_subtree()
                 for _ in islice(element.iter("a"), 2):

@@ -87,6 +87,11 @@ def test_any_page_is_read_as_if_it_were_whole(parts: list[str], has_account: boo
     assert observe(body, BASE).observations == read_whole(body)
 
 
+def test_an_attribute_whose_name_cannot_be_looked_up_is_no_hindrance() -> None:
+    body = f'<p \x01odd="1">We are on <a href="{TWITTER}">X</a>.</p>'.encode()
+    assert [o.sentence for o in observe(body, BASE).observations] == ["We are on X."]
+
+
 def test_what_only_holds_links_is_emptied() -> None:
     menu = "".join(f'<li><a href="/{i}">Step {i}</a></li>' for i in range(50))
     main = "<p>Words without end. <a href=/a>More</a></p>" * 50
