@@ -10,6 +10,7 @@ import tomllib
 from functools import cache, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import tldextract
 
@@ -31,6 +32,15 @@ def registrable(host: str) -> str:
     if found.suffix:
         return found.top_domain_under_public_suffix or host
     return ".".join(host.split(".")[-2:])
+
+
+@lru_cache(maxsize=65_536)
+def site_of(url: str) -> str:
+    """The registrable domain of a URL's host; empty where it has none, as for a file."""
+    try:
+        return registrable(urlsplit(url).hostname or "")
+    except ValueError:
+        return ""
 
 
 def public_suffix(host: str) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from pipeline.domains import is_address, public_suffix, registrable
+from pipeline.domains import is_address, public_suffix, registrable, site_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -669,11 +669,8 @@ class Hosts:
         return registrable(host)
 
     def site_of(self, url: str) -> str:
-        """The registrable domain of a URL's host; empty where it has none."""
-        try:
-            return registrable(urlsplit(url).hostname or "")
-        except ValueError:
-            return ""
+        """The registrable domain of a URL's host, as the function of that name."""
+        return site_of(url)
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pipeline.domains import site_of
 from spiders.document import text_of
 from spiders.frontier import load_rules
-from spiders.target import LONGEST_HREF, REMEMBERED, site_of, target_of
+from spiders.target import LONGEST_HREF, REMEMBERED, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from lxml import etree
 
+from pipeline.domains import site_of
 from pipeline.platforms import absolute
 from spiders.document import (
     Standing,
@@ -31,7 +32,7 @@ from spiders.document import (
 )
 from spiders.items import Observation
 from spiders.places import load_places
-from spiders.target import LONGEST_HREF, Target, site_of, target_of
+from spiders.target import LONGEST_HREF, Target, target_of
 from spiders.written import BARRIER, in_json_ld, in_script, in_text, may_mention, mentions
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
-from pipeline.domains import registrable
+from pipeline.domains import site_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +47,10 @@ class Shard:
 
     def rows(self, register: pd.DataFrame) -> pd.DataFrame:
         """The rows of a register whose websites are in this part; those without one are in none."""
-        domains = register["website"].map(_domain, na_action="ignore")
+        domains = register["website"].map(site_of, na_action="ignore")
         numbers = domains.map({name: self._number(name) for name in domains.dropna().unique()})
         return register[numbers.eq(self.number)]
 
     def _number(self, domain: str) -> int:
         digest = hashlib.sha256(domain.encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.count + 1
-
-
-def _domain(website: str) -> str:
-    return registrable(urlsplit(website).hostname or "")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pipeline.domains import registrable
 from pipeline.platforms import is_candidate_host
@@ -71,12 +70,3 @@ def is_short_address(text: str) -> bool:
     path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()
     step = _PAGE_SUFFIX.sub("", path.rpartition("/")[2])
     return step in load_places().vanity
-
-
-@lru_cache(maxsize=REMEMBERED)
-def site_of(url: str) -> str:
-    """The registrable domain of a page's address; empty where it has none, as for a file."""
-    try:
-        return registrable(urlsplit(url).hostname or "")
-    except ValueError:
-        return ""
