@@ -26,14 +26,16 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _PATH_SESSION = re.compile(r"(?i);(?:jsessionid|phpsessid|sid)=[^/?]*|/\((?:S|A|F)\([0-9a-z]+\)\)")
 _PASSED_OVER = str.maketrans("", "", "\t\r\n")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PLAIN_PATH = r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~%-]*)"  # nothing in it to resolve or to drop
-_ROOTED = re.compile(rf"{_PLAIN_PATH}*/|{_PLAIN_PATH}+")
+_PLAIN_PATH = r"(?:/[A-Za-z0-9_~][A-Za-z0-9._~%-]*+)"  # nothing in it to resolve or to drop
+_ROOTED = re.compile(rf"{_PLAIN_PATH}*+/|{_PLAIN_PATH}++")
 _NORMAL = re.compile(
-    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}*/|"
-    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}+"
+    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}*+/|"
+    rf"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?{_PLAIN_PATH}++"
 )
 _REPEATS = 3  # a path segment that stands more often than this is a trap
 _SEGMENTS = 12
+LONGEST_PATH = 2_048  # what stands beyond is not looked at: a link may fill a page
+_LONGEST_TEXT = 500  # of a link's text or path, in characters, that are read for words
 _TEXT_LIMIT = 120  # of a link's text, kept in the journal
 
 
@@ -69,12 +71,14 @@ class Rules:
 
     def weight_of_path(self, path: str) -> int:
         """How promising a link is by its path alone."""
+        path = path[:LONGEST_PATH]
         leaf = path.rpartition("/")[2].lower()
-        return max(self._phrases(_words(unquote(path))), self.weights.get((leaf,), 0))
+        words = _words(unquote(path)[:_LONGEST_TEXT])
+        return max(self._phrases(words), self.weights.get((leaf,), 0))
 
     def weight_of_text(self, text: str) -> int:
         """How promising a link is by its text alone."""
-        return self._phrases(_words(text))
+        return self._phrases(_words(text[:_LONGEST_TEXT]))
 
     def _phrases(self, words: tuple[str, ...]) -> int:
         best = 0
@@ -198,10 +202,10 @@ def _origin_of_page(url: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _words(text: str) -> tuple[str, ...]:
     """The words of a text or path, without case and accents."""
-    plain = text[:500].casefold()
+    plain = text.casefold()
     if not plain.isascii():
         parts = unicodedata.normalize("NFKD", plain)
         plain = "".join(c for c in parts if not unicodedata.combining(c))

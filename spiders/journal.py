@@ -47,7 +47,7 @@ def observations_as_written(observations: Iterable[Observation]) -> str:
     return f"[{','.join(_as_written(*_VALUES(each)) for each in observations)}]"
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _as_written(*values: str | None) -> str:
     """One observation; the footer of a site says the same on every page."""
     return _ENCODER.encode(dict(zip(_OBSERVATION, values, strict=True)))

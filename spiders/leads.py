@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.domains import site_of
 from spiders.document import text_of
-from spiders.frontier import load_rules
+from spiders.frontier import LONGEST_PATH, load_rules
 from spiders.target import LONGEST_HREF, REMEMBERED, target_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _lead(href: str, base_url: str, site: str, own: Container[str]) -> str | Non
 
 
 def _path(url: str) -> str:
-    return url[url.index("/", len("https://")) :].partition("?")[0]
+    return url[url.index("/", len("https://")) :].partition("?")[0][:LONGEST_PATH]
 
 
 @lru_cache(maxsize=REMEMBERED)

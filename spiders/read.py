@@ -90,9 +90,11 @@ def read(page: Page, wanted: list[Observation]) -> list[Observation]:
         observation.language = page.language
     visible = [o for o in wanted if o.mechanism not in _WITHOUT_WORDS][:MOST_READ]
     if visible:
-        reader = _Reader(_soup(page, visible), visible)
+        soup = _soup(page, visible)
+        reader = _Reader(soup, visible)
         for observation in visible:
             reader.fill(observation)
+        soup.clear(decompose=True)
     return wanted
 
 

@@ -147,7 +147,7 @@ class _Scanner:
         return Page(
             list(self.observations.values()),
             self.truncated,
-            self.links[:MOST_LINKS],
+            self.links,
             self.http_equiv,
             self.markup,
             self.root,
@@ -187,7 +187,7 @@ class _Scanner:
             # Nine links in ten end here: the name of an element costs more than its href.
             if href not in passed_over:
                 handlers[str(element.tag)](element)
-            elif href is not None:
+            elif href is not None and len(links) < MOST_LINKS:
                 links.append((element, href))
 
     def _anchor(self, element: etree._Element) -> None:
@@ -195,7 +195,8 @@ class _Scanner:
         if href is None:
             self._anchor_without_href(element)
             return
-        self.links.append((element, href))
+        if len(self.links) < MOST_LINKS:
+            self.links.append((element, href))
         if len(href) > LONGEST_HREF:
             href = href[:LONGEST_HREF]
         target = target_of(href, self.site)

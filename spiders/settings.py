@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 BOT_NAME = "DigitalCouncils"
-SPIDER_MODULES = ["spiders"]
+SPIDER_MODULES = ["spiders.council_site"]  # the others are no spiders; no crawl needs them all
 
 # Who we are. A site's officer must be able to find us: the operator sets an address of their own.
 CONTACT = os.environ.get(

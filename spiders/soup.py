@@ -22,6 +22,7 @@ from spiders.target import LONGEST_HREF
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator
 
+MOST_GROWN = 10_000  # elements, of a kilobyte each; a council's largest pages have a few thousand
 TITLE_CLASS = re.compile(r"(?:^|[-_])(?:title|heading|header)s?$", re.IGNORECASE)
 # Of these, what holds links is read for nothing but that it holds some.
 _HOLDERS = frozenset(
@@ -39,7 +40,7 @@ def grow(root: etree._Element, around: Collection[str] | None = None) -> Beautif
     """A tree in BeautifulSoup: whole, or what stands around elements with one of these hrefs.
 
     An element with two links that is left out stands there with two empty ones. Values of `class`
-    stay as they are written.
+    stay as they are written. After MOST_GROWN elements the page ends.
     """
     emptied = frozenset() if around is None else _emptied(root, around)
     return BeautifulSoup(builder=_Builder(root, emptied))
@@ -58,6 +59,7 @@ class _Builder(HTMLTreeBuilder):
         """Bring the tree's elements to the soup, in their order."""
         soup = cast("BeautifulSoup", self.soup)
         walk = etree.iterwalk(self._root, events=("start", "end"))
+        grown = 0
         for event, element in walk:
             tag = str(element.tag)
             if event == "end":
@@ -65,6 +67,9 @@ class _Builder(HTMLTreeBuilder):
                 if element.tail and element is not self._root:
                     soup.handle_data(element.tail)
                 continue
+            grown += 1
+            if grown > MOST_GROWN:
+                break
             # Pairs, as a name with a control character cannot be looked up.
             attributes = self.attribute_dict_class(element.items())
             soup.handle_starttag(tag, None, None, attributes)

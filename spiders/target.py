@@ -17,7 +17,7 @@ from spiders.places import load_places
 Target = Literal["network", "off_site", "short", "internal", "none"]
 
 LONGEST_HREF = 2_048  # longer ones are cut before they come here: the answers are remembered
-REMEMBERED = 65_536  # links: a site's menu comes again after a page of each of four hundred others
+REMEMBERED = 32_768  # links: a site's menu comes again after a page of each of four hundred others
 
 _AUTHORITY = re.compile(r"(?:https?:)?[/\\]{2,}(?:[^/?#@\\]*@)?([^/?#:\\]+)", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!//)", re.IGNORECASE)
@@ -64,7 +64,6 @@ def _leads_to_network(text: str) -> bool:
     return any(is_candidate_host(host.lower()) for host in _EMBEDDED_HOST.findall(text))
 
 
-@lru_cache(maxsize=REMEMBERED)
 def is_short_address(text: str) -> bool:
     """Whether the last step of an address is the name of a network, as in `/facebook`."""
     path = re.split(r"[?#]", text, maxsplit=1)[0].rstrip("/").lower()

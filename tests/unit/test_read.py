@@ -8,6 +8,7 @@ import pytest
 
 from spiders.read import LONGEST_HEADING, LONGEST_LABEL, LONGEST_SENTENCE, MOST_READ, observe, read
 from spiders.scan import scan
+from spiders.soup import MOST_GROWN
 
 if TYPE_CHECKING:
     from spiders.items import Observation
@@ -223,6 +224,13 @@ def test_limit_of_reading_leaves_the_rest_with_its_language() -> None:
     page = observe(f'<html lang="en">{links}'.encode(), BASE)
     assert [o.label for o in page.observations[-2:]] == ["x", None]
     assert page.observations[-1].language == "en"
+
+
+@pytest.mark.parametrize(("before", "label"), [(MOST_GROWN - 10, "Follow us"), (MOST_GROWN, None)])
+def test_words_are_read_among_so_many_elements_of_a_page(before: int, label: str | None) -> None:
+    link = '<a href="https://x.com/avonbrook">Follow us</a>'
+    page = observe(f"<p>{'<br>' * before}{link}".encode(), BASE)
+    assert [o.label for o in page.observations] == [label]
 
 
 def test_social_media_page_gives_each_entry_its_service_and_network() -> None:
