@@ -39,7 +39,7 @@ _FORMATTING_TAGS = re.compile(
 # libxml2 compares each attribute of a tag with all before it: 300,000 take it ten minutes.
 _ATTRIBUTE = rb"""[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+"""
 _CROWDED_TAG = re.compile(rb"<([A-Za-z][^\s/>]*+)(?:%s){128}" % _ATTRIBUTE)
-_MANY_ATTRIBUTES = 16_000  # in one tag take libxml2 half a second
+_MANY_ATTRIBUTES = 24_000  # in one tag take libxml2 a second
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 _CONTAINERS = frozenset({"noscript", "template"})
 # Without its table of ids, which nothing here asks for, parsing is a tenth faster.
@@ -132,7 +132,8 @@ def _most_attributes(body: bytes) -> int:
     An attribute has an equals sign, or it ends at white space or a slash.
     """
     characters = np.frombuffer(body, np.uint8)
-    parting = (characters <= ord(" ")) | (characters == ord("/"))
+    parting = characters <= ord(" ")
+    parting |= characters == ord("/")
     runs = np.count_nonzero(parting[1:] > parting[:-1])
     return int(runs + np.count_nonzero(characters == ord("=")))
 

@@ -35,7 +35,7 @@ _NORMAL = re.compile(
 _REPEATS = 3  # a path segment that stands more often than this is a trap
 _SEGMENTS = 12
 LONGEST_PATH = 2_048  # what stands beyond is not looked at: a link may fill a page
-_LONGEST_TEXT = 500  # of a link's text or path, in characters, that are read for words
+LONGEST_TEXT = 500  # of a link's text or path, in characters, that are read for words
 _TEXT_LIMIT = 120  # of a link's text, kept in the journal
 
 
@@ -73,12 +73,12 @@ class Rules:
         """How promising a link is by its path alone."""
         path = path[:LONGEST_PATH]
         leaf = path.rpartition("/")[2].lower()
-        words = _words(unquote(path)[:_LONGEST_TEXT])
+        words = _words(unquote(path)[:LONGEST_TEXT])
         return max(self._phrases(words), self.weights.get((leaf,), 0))
 
     def weight_of_text(self, text: str) -> int:
         """How promising a link is by its text alone."""
-        return self._phrases(_words(text[:_LONGEST_TEXT]))
+        return self._phrases(_words(text[:LONGEST_TEXT]))
 
     def _phrases(self, words: tuple[str, ...]) -> int:
         best = 0
@@ -202,7 +202,6 @@ def _origin_of_page(url: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=16_384)
 def _words(text: str) -> tuple[str, ...]:
     """The words of a text or path, without case and accents."""
     plain = text.casefold()

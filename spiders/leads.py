@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.domains import site_of
 from spiders.document import text_of
-from spiders.frontier import LONGEST_PATH, load_rules
+from spiders.frontier import LONGEST_PATH, LONGEST_TEXT, load_rules
 from spiders.target import LONGEST_HREF, REMEMBERED, target_of
 
 if TYPE_CHECKING:
@@ -49,39 +49,48 @@ def leads_of(page: Page, url: str, own: Container[str], most_links: int) -> Lead
 
 
 def _promising(page: Page, own: Container[str], most_links: int) -> list[tuple[str, str]]:
-    site = site_of(page.base_url)
+    base = page.base_url
+    root = load_rules().normalise("/", base) or base
     links: dict[str, str] = {}
-    urls: dict[str, str | None] = {}
     for element, href in page.links[:most_links]:
-        if href not in urls:
-            urls[href] = _lead(href, page.base_url, site, own)
-        url = urls[href]
-        if url is None or url in links:
+        # A menu's links are the same from every page of a site, so that they are remembered.
+        lead = (_lead if len(href) <= LONGEST_HREF else _lead_of)(
+            href, root if href[:1] == "/" else base
+        )
+        if lead is None:
+            continue
+        url, domain, promises = lead
+        if url in links or domain not in own:
             continue
         text = _text(element)
-        if _promises_by_path(_path(url)) or load_rules().weight_of_text(text):
+        if promises or _promises_by_text(text[:LONGEST_TEXT]):
             links[url] = text
     return list(links.items())
 
 
-def _lead(href: str, base_url: str, site: str, own: Container[str]) -> str | None:
-    """The URL of a link that stays within the site."""
+def _lead_of(href: str, base_url: str) -> tuple[str, str, bool] | None:
+    """The URL of a link, the domain that it leads to, and whether its path promises something."""
+    site = site_of(base_url)
     target = target_of(href[:LONGEST_HREF], site)
-    if target == "none":
-        return None
-    url = load_rules().normalise(href.strip(), base_url)
+    url = None if target == "none" else load_rules().normalise(href.strip(), base_url)
     if url is None:
         return None
-    return url if (site if target in _WITHIN else site_of(url)) in own else None
+    path = url[url.index("/", len("https://")) :].partition("?")[0]
+    promises = _promises_by_path(path[:LONGEST_PATH])
+    return url, site if target in _WITHIN else site_of(url), promises
 
 
-def _path(url: str) -> str:
-    return url[url.index("/", len("https://")) :].partition("?")[0][:LONGEST_PATH]
+_lead = lru_cache(maxsize=REMEMBERED)(_lead_of)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=8_192)
 def _promises_by_path(path: str) -> bool:
     return load_rules().weight_of_path(path) > 0
+
+
+@lru_cache(maxsize=16_384)
+def _promises_by_text(text: str) -> bool:
+    return load_rules().weight_of_text(text) > 0
 
 
 def _text(element: etree._Element) -> str:

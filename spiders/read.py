@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
@@ -68,16 +69,17 @@ def observe(
     page = scan(body, base_url, content_type)
     # A page may say of an account in every footer that nobody posts there any more.
     new = [o for o in page.observations if o.region in _TEXT_REGIONS or o.href not in known]
-    wanted = [o for o in new if _is_worth_reading(o)]
+    wanted = [o for o in new if _is_worth_reading(o.href, o.hint)]
     read(page, wanted)
     return page
 
 
-def _is_worth_reading(observation: Observation) -> bool:
-    decision = identify(observation.href, observation.hint)
+@lru_cache(maxsize=16_384)
+def _is_worth_reading(href: str, hint: str | None) -> bool:
+    decision = identify(href, hint)
     if isinstance(decision, Account) or decision.reason == "needs_resolving":
         return True
-    return is_short_address(observation.href)
+    return is_short_address(href)
 
 
 def read(page: Page, wanted: list[Observation]) -> list[Observation]:
