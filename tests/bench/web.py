@@ -62,6 +62,8 @@ PATHS = (
 WITH_OWN_ACCOUNT = ("/libraries",)
 """Pages whose text links an account that no other page carries: these and home are read twice."""
 SMALLEST, LARGEST = 30_000, 150_000
+OFF_SITE = 0.25
+"""Of the last links of a page's sections, so many lead to other sites."""
 ROBOTS = b"User-agent: *\nDisallow: /search\nDisallow: /*?print=\nDisallow: /admin/\n"
 CONTROL = b"control.example"
 _WORDS = """
@@ -118,12 +120,14 @@ def build_page(family: int, path: str) -> bytes:
 
 
 def _section(family: int, dice: random.Random) -> str:
-    """Some 1,700 bytes with four links: two within the site, one to a file or place, one off it.
+    """Some 1,700 bytes with four links: one to a file or place, one in four off the site.
 
-    A site links the same thirty others again and again, as real ones do.
+    A site links the same thirty others again and again, as real ones do. Of real council pages one
+    kilobyte holds two or three links, and five one that leads off the site or to an account.
     """
     first, second = dice.choice(PATHS), dice.choice(PATHS)
     elsewhere = f"https://www.trust{dice.randrange(30)}-of-{family}.example/about"
+    third = elsewhere if dice.random() < OFF_SITE else dice.choice(PATHS)
     other = dice.choice(
         (
             f"/documents/{_slug(dice)}.pdf",
@@ -141,9 +145,8 @@ def _section(family: int, dice: random.Random) -> str:
         f'<ul class="listing__items"><li class="listing__item"><a class="link" href="{second}">'
         f"{_text(dice, 3)}</a></li>\n"
         f'<li class="listing__item"><a class="link" href="{other}">{_text(dice, 3)}</a></li>\n'
-        f'<li class="listing__item"><a class="link link--external" '
-        f'href="{elsewhere}">'
-        f"{_text(dice, 3)}</a></li></ul></section>\n"
+        f'<li class="listing__item"><a class="link" href="{third}">{_text(dice, 3)}</a></li>'
+        "</ul></section>\n"
     )
 
 
