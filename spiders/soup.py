@@ -22,6 +22,8 @@ from spiders.target import LONGEST_HREF
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator
 
+    _Source = tuple[etree._Element, Collection[etree._Element]]
+
 MOST_GROWN = 10_000  # elements, of a kilobyte each; a council's largest pages have a few thousand
 TITLE_CLASS = re.compile(r"(?:^|[-_])(?:title|heading|header)s?$", re.IGNORECASE)
 # Of these, what holds links is read for nothing but that it holds some.
@@ -52,19 +54,22 @@ class _Builder(HTMLTreeBuilder):
     def __init__(self, root: etree._Element, emptied: Collection[etree._Element]) -> None:
         # Lists of classes, made for each element, cost a tenth of the reading.
         super().__init__(multi_valued_attributes=None)  # type: ignore[arg-type]  # its word for none
-        self._root = root
-        self._emptied = emptied
+        self._source: _Source | None = (root, emptied)
 
     def feed(self, _markup: Any) -> None:
-        """Bring the tree's elements to the soup, in their order."""
+        """Bring the tree's elements to the soup, in their order; the tree is then let go.
+
+        A soup refers to itself and to this, so that the collector would find the tree only late.
+        """
         soup = cast("BeautifulSoup", self.soup)
-        walk = etree.iterwalk(self._root, events=("start", "end"))
+        (root, emptied), self._source = cast("_Source", self._source), None
+        walk = etree.iterwalk(root, events=("start", "end"))
         grown = 0
         for event, element in walk:
             tag = str(element.tag)
             if event == "end":
                 soup.handle_endtag(tag)
-                if element.tail and element is not self._root:
+                if element.tail and element is not root:
                     soup.handle_data(element.tail)
                 continue
             grown += 1
@@ -73,7 +78,7 @@ class _Builder(HTMLTreeBuilder):
             # Pairs, as a name with a control character cannot be looked up.
             attributes = self.attribute_dict_class(element.items())
             soup.handle_starttag(tag, None, None, attributes)
-            if element in self._emptied:
+            if element in emptied:
                 walk.skip_subtree()
                 for _ in islice(element.iter("a"), 2):
                     soup.handle_starttag("a", None, None, {})

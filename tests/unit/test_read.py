@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from bs4.element import Tag
+from lxml import etree
 
 from spiders.read import LONGEST_HEADING, LONGEST_LABEL, LONGEST_SENTENCE, MOST_READ, observe, read
 from spiders.scan import scan
@@ -231,6 +234,21 @@ def test_words_are_read_among_so_many_elements_of_a_page(before: int, label: str
     link = '<a href="https://x.com/avonbrook">Follow us</a>'
     page = observe(f"<p>{'<br>' * before}{link}".encode(), BASE)
     assert [o.label for o in page.observations] == [label]
+
+
+def test_no_tree_is_left_for_the_collector_when_a_page_is_read() -> None:
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        observe(b'<main><p><a href="https://x.com/avonbrook">Follow us</a>', BASE)
+        gc.collect()
+        left = {type(thing) for thing in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left.isdisjoint({Tag, etree._Element})
 
 
 def test_social_media_page_gives_each_entry_its_service_and_network() -> None:
