@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spiders.extract import Answer, Asked, Reading, read_for_crawl
 from spiders.items import Fetch
 from spiders.leads import Leads
+from spiders.read import observe
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,6 +34,7 @@ _MOST = 4  # one engine keeps no more than these busy
 _TRIES = 2
 _BACKLOG = 32  # pages; where more wait for each process, this one has time to read, too
 _FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observations")
+_ANY_PAGE = b'<p><a href="https://x.com/any">Any</a> <a href="/any">Any</a>'
 Page = tuple[bytes, bytes]  # a question, packed, and the body that it is about
 COLLECT_AFTER = (50_000, 20, 50)  # new objects, and rounds; 700 would be a round for every page
 
@@ -88,6 +90,8 @@ class Readers:
             reader.close()
 
     def __enter__(self) -> Self:
+        for reader in self._readers:
+            reader.launch()  # now, as a process takes a second to be ready
         return self
 
     def __exit__(
@@ -109,6 +113,7 @@ class _Reader(asyncio.Protocol):
     def __init__(self, most_links: int) -> None:
         self._most_links = most_links
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None  # until it is a transport
         self._transport: asyncio.Transport | None = None
         self._starting = asyncio.Lock()
         self._pending: deque[tuple[Page, asyncio.Future[bytes]]] = deque()
@@ -121,13 +126,14 @@ class _Reader(asyncio.Protocol):
     async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Reading:
         async with self._starting:
             if self._transport is None:
-                await self._start()
+                await self._connect()
         given: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._give((_packed(asked, answer, known), answer.body), given)
         return _unpacked(await given)
 
-    async def _start(self) -> None:
-        mine, theirs = socket.socketpair()
+    def launch(self) -> None:
+        """Start the process; it can be given pages when an event loop runs."""
+        self._socket, theirs = socket.socketpair()
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
             [sys.executable, "-m", "spiders.readers", str(self._most_links)],
@@ -136,6 +142,11 @@ class _Reader(asyncio.Protocol):
             env=os.environ | {"PYTHONPATH": path},
         )
         theirs.close()
+
+    async def _connect(self) -> None:
+        if self._socket is None:
+            self.launch()
+        mine, self._socket = self._socket, None
         await asyncio.get_running_loop().create_connection(lambda: self, sock=mine)
 
     def _give(self, page: Page, given: asyncio.Future[bytes]) -> None:
@@ -181,7 +192,7 @@ class _Reader(asyncio.Protocol):
     async def _restart(self) -> None:
         async with self._starting:
             if self._transport is None:
-                await self._start()
+                await self._connect()
                 waiting = list(self._pending)
                 self._pending.clear()
                 for page, given in waiting:
@@ -192,6 +203,8 @@ class _Reader(asyncio.Protocol):
             self._transport.close()
 
     def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -233,6 +246,7 @@ def _unpacked(whole: bytes) -> Reading:
 
 def serve(connection: socket.socket, most_links: int) -> None:
     """Read what comes until the crawl hangs up."""
+    observe(_ANY_PAGE, "https://www.any.example/")  # has the rules loaded before a page waits
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)

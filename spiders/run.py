@@ -122,12 +122,12 @@ def crawl(
     if sys.stderr.isatty():
         chosen.set("LOG_FILE", str(out / LOG), priority="cmdline")
     set_fast_loop()
-    process = AsyncCrawlerProcess(chosen)
-    logging.getLogger("scrapy").setLevel(logging.WARNING)  # the process has just set it lower
-    crawler = process.create_crawler(CouncilSite)
     readers = Readers(_readers(chosen, len(sites)), chosen.getint("LINKS_PER_PAGE"))
     earlier = journal.read(pages) if keys else iter(())
     with readers, Journal(pages, keys) as written:
+        process = AsyncCrawlerProcess(chosen)
+        logging.getLogger("scrapy").setLevel(logging.WARNING)  # the process has just set it lower
+        crawler = process.create_crawler(CouncilSite)
         process.crawl(
             crawler, sites=sites, hosts=hosts, journal=written, readers=readers, earlier=earlier
         )
