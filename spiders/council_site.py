@@ -480,8 +480,8 @@ class CouncilSite(Spider):
 
     def _owns(self, site: Site, url: str) -> bool:
         """Whether a URL belongs to the site's councils."""
-        host = urlsplit(url).hostname or ""
-        if site.domains and self._hosts.registrable(host) in site.domains:
+        origin = "/".join(url.split("/", 3)[:3])
+        if site.domains and self._hosts.site_of(origin) in site.domains:
             return True
         return not set(site.councils).isdisjoint(self._councils_at(url))
 

@@ -202,6 +202,7 @@ def _origin_of_page(url: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=8_192)
 def _words(text: str) -> tuple[str, ...]:
     """The words of a text or path, without case and accents."""
     plain = text.casefold()
