@@ -54,9 +54,8 @@ def _promising(page: Page, own: Container[str], most_links: int) -> list[tuple[s
     links: dict[str, str] = {}
     for element, href in page.links[:most_links]:
         # A menu's links are the same from every page of a site, so that they are remembered.
-        lead = (_lead if len(href) <= LONGEST_HREF else _lead_of)(
-            href, root if href[:1] == "/" else base
-        )
+        find = _lead if len(href) <= LONGEST_HREF else _lead_of
+        lead = find(href, root if href[:1] == "/" else base)
         if lead is None:
             continue
         url, domain, promises = lead
