@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from pipeline.domains import is_address, public_suffix, registrable, site_of
+from pipeline.domains import is_address, public_suffix, registrable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -663,14 +663,6 @@ class Hosts:
         path = _segments(parts.path)
         ends = range(len(path), -1, -1)
         return next((paths[path[:end]] for end in ends if path[:end] in paths), ())
-
-    def registrable(self, host: str) -> str:
-        """The registrable domain of a host, as the function of that name."""
-        return registrable(host)
-
-    def site_of(self, url: str) -> str:
-        """The registrable domain of a URL's host, as the function of that name."""
-        return site_of(url)
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from scrapy import Request, Spider, signals
 from scrapy.exceptions import CloseSpider
 from scrapy.http.request import NO_CALLBACK
 
+from pipeline.domains import registrable, site_of
 from pipeline.platforms import is_candidate_host
 from spiders.extract import Answer, Asked, name_outcome
 from spiders.frontier import Frontier, Limits, Rules, Task, load_rules
@@ -131,7 +132,7 @@ def sites_of(register: pd.DataFrame, hosts: Hosts, settings: BaseSettings) -> li
         short = settings.getint("COUNCIL_SHORT_LINKS")
         sites[home] = Site((council,), home, Frontier(rules, limits), short, unverified=unverified)
         if council not in hosts.councils_at(home):
-            sites[home].domains.add(hosts.site_of(home))  # a successor holds the host now
+            sites[home].domains.add(site_of(home))  # a successor holds the host now
     return list(sites.values())
 
 
@@ -252,7 +253,7 @@ class CouncilSite(Spider):
             callback=self.parse,
             errback=self.failed,
             cb_kwargs={"site": site, "task": task},
-            meta={"download_slot": self._hosts.site_of(task.url), "short_link": short},
+            meta={"download_slot": site_of(task.url), "short_link": short},
         )
 
     def _finish(self, site: Site, reason: str) -> None:
@@ -481,7 +482,7 @@ class CouncilSite(Spider):
     def _owns(self, site: Site, url: str) -> bool:
         """Whether a URL belongs to the site's councils."""
         origin = "/".join(url.split("/", 3)[:3])
-        if site.domains and self._hosts.site_of(origin) in site.domains:
+        if site.domains and site_of(origin) in site.domains:
             return True
         return not set(site.councils).isdisjoint(self._councils_at(url))
 
@@ -498,7 +499,7 @@ class CouncilSite(Spider):
             strange = bool(self._councils_of(host)) or is_candidate_host(host)
             if task.purpose != "home" or site.domains or strange:
                 return "off_site"
-            site.domains.add(self._hosts.registrable(host))
+            site.domains.add(registrable(host))
         chain = [*request.meta.get("redirect_urls", []), request.url]
         if any(self._rules.normalise(url) == target for url in chain):
             return "redirects"
@@ -506,7 +507,7 @@ class CouncilSite(Spider):
             return "duplicate"
         site.frontier.take(target)
         site.read.add(target)
-        onward.meta["download_slot"] = self._hosts.site_of(target)
+        onward.meta["download_slot"] = site_of(target)
         return None
 
     def for_page(self, asked: Request, url: str) -> Request | None:
@@ -519,7 +520,7 @@ class CouncilSite(Spider):
         if target is None or not self._owns(site, target) or self._spent(site):
             return None
         # What is captured is the page as it was filled: a replay runs no scripts.
-        meta = {"for_page": True, "dont_cache": True, "download_slot": self._hosts.site_of(target)}
+        meta = {"for_page": True, "dont_cache": True, "download_slot": site_of(target)}
         return Request(url, callback=NO_CALLBACK, cb_kwargs=asked.cb_kwargs, meta=meta)
 
     def lets_unverified(self, request: Request) -> bool:
@@ -639,7 +640,7 @@ class CouncilSite(Spider):
             site.known = frozenset(known.hrefs)
         if final and line["outcome"] != "off_site":
             if not self._owns(site, final):
-                site.domains.add(self._hosts.site_of(final))
+                site.domains.add(site_of(final))
             if urlsplit(final)[:2] != urlsplit(site.home)[:2]:
                 site.moved_to = final
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import schema
-from pipeline.domains import registrable
+from pipeline.domains import registrable, site_of
 from pipeline.register import (
     COLUMNS,
     DATA,
@@ -474,8 +474,8 @@ def test_host_of_an_abolished_council_is_the_successors_once_taken_over(
         ("https://[::1", ""),
     ],
 )
-def test_site_of_a_url_is_its_registrable_domain(tmp_path: Path, url: str, site: str) -> None:
-    assert Hosts(load(tmp_path, ALDER)).site_of(url) == site
+def test_site_of_a_url_is_its_registrable_domain(url: str, site: str) -> None:
+    assert site_of(url) == site
 
 
 # --- Looking a council up ------------------------------------------------------------------
