@@ -15,7 +15,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from pipeline.domains import is_address, public_suffix, registrable
+from pipeline.domains import is_address, origin_of, public_suffix, registrable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -652,17 +652,24 @@ class Hosts:
 
         None for what is no address at all.
         """
-        try:
-            parts = urlsplit(url)
-            host = (parts.hostname or "").rstrip(".")
-        except ValueError:
+        host = _host_at(origin_of(url))
+        if host is None:
             return ()
         paths = self._tenants.get(host.removeprefix("www."))
         if paths is None:
             return self.councils_of(host)
-        path = _segments(parts.path)
+        path = _segments(urlsplit(url).path)
         ends = range(len(path), -1, -1)
         return next((paths[path[:end]] for end in ends if path[:end] in paths), ())
+
+
+@lru_cache(maxsize=65_536)
+def _host_at(origin: str) -> str | None:
+    """The host of a URL; None for what is no address at all."""
+    try:
+        return (urlsplit(origin).hostname or "").rstrip(".")
+    except ValueError:
+        return None
 
 
 def _segments(path: str) -> tuple[str, ...]:

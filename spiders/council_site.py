@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from pipeline.register import Hosts
+    from spiders.extract import Reading
     from spiders.leads import Leads
     from spiders.readers import Readers
 
 logger = logging.getLogger(__name__)
 
+PAGES = frozenset({"home", "follow"})  # the purposes of requests for pages
 _LONGEST_WAIT = 600.0  # seconds; delay, Retry-After and time-out together are shorter
 _REFUSALS = frozenset({"refused", "timeout", "dns", "tls", "blocked", "http_error"})
 _UNASKED = frozenset({"budget", "given_up", "not_today", "not_due"})
@@ -161,6 +163,7 @@ class CouncilSite(Spider):
         self._councils_at = lru_cache(maxsize=100_000)(hosts.councils_at)
         self._resolved: dict[str, Fetch] = {}
         self.refused: Counter[str] = Counter()
+        self.left: list[str] = []  # home pages of the sites that were paused
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> CouncilSite:
@@ -195,6 +198,10 @@ class CouncilSite(Spider):
 
     async def start(self) -> AsyncIterator[Request]:
         """The first request of each site, when its turn comes."""
+        if not self.crawler.crawling:
+            # A signal came before the engine ran: Scrapy would crawl on, and then never end.
+            await self.crawler.engine.stop_async()
+            return
         for site in self.sites:
             await self._turns.acquire()
             for request in self._advance(site):
@@ -270,8 +277,10 @@ class CouncilSite(Spider):
         self._turns.release()
 
     def _pause(self, site: Site) -> list[Request]:
-        """Leave a site as it stands: what is not recorded is asked when the crawl is resumed."""
+        """Leave a site as it stands: what is not recorded is asked when a crawl goes on with it."""
         site.forget()
+        self.left.append(site.home)
+        self.crawler.stats.inc_value("council/asked", -1)  # it was not
         self.crawler.stats.inc_value("council/paused", len(site.councils))
         self._turns.release()
         return []
@@ -292,13 +301,20 @@ class CouncilSite(Spider):
         elif task.purpose == "sitemap":
             self._keep(site, *self._read_sitemap(site, asked, answer))
         else:
-            return self._parse_page(response, site, asked, answer)
+            read = self._readers.read_here(asked, answer, site.known, site.frontier.seen)
+            if read is None:
+                return self._read_elsewhere(response, site, asked, answer)
+            return self._read(response, site, answer, read)
         return self._advance(site)
 
-    async def _parse_page(
+    async def _read_elsewhere(
         self, response: Response, site: Site, asked: Asked, answer: Answer
     ) -> list[Request]:
         read = await self._readers.read(asked, answer, site.known)
+        return self._read(response, site, answer, read)
+
+    def _read(self, response: Response, site: Site, answer: Answer, read: Reading) -> list[Request]:
+        """A page was read: follow it where it leads, or record it and ask for the next."""
         fetch = read.fetch
         fetch.rendered = "shell" in response.meta
         onward = self._onward(response, fetch, read.leads)
@@ -481,8 +497,7 @@ class CouncilSite(Spider):
 
     def _owns(self, site: Site, url: str) -> bool:
         """Whether a URL belongs to the site's councils."""
-        origin = "/".join(url.split("/", 3)[:3])
-        if site.domains and site_of(origin) in site.domains:
+        if site.domains and site_of(url) in site.domains:
             return True
         return not set(site.councils).isdisjoint(self._councils_at(url))
 
@@ -559,7 +574,7 @@ class CouncilSite(Spider):
         self._record(site, fetch, links, observations)
         stats = self.crawler.stats
         stats.inc_value("council/answered")
-        if fetch.purpose in {"home", "follow"} and fetch.outcome == "ok":
+        if fetch.purpose in PAGES and fetch.outcome == "ok":
             stats.inc_value("council/pages")
 
     def _record(
@@ -569,13 +584,13 @@ class CouncilSite(Spider):
         of_each = [fetch, *(replace(fetch, council_id=other) for other in site.councils[1:])]
         entries = [entry(each, links, observations) for each in of_each]
         try:
-            self.journal.append(entries)
+            written = self.journal.append(entries)
         except OSError as error:
             logger.critical("Cannot write the journal: %(error)s", {"error": error})
             self.crawler.stats.set_value("council/write_failed", str(error))
             raise CloseSpider("write_failed") from error
-        self.crawler.stats.inc_value(f"council/outcome/{fetch.outcome}", len(entries))
-        self.crawler.stats.inc_value("council/recorded", len(entries))
+        self.crawler.stats.inc_value(f"council/outcome/{fetch.outcome}", written)
+        self.crawler.stats.inc_value("council/recorded", written)
 
     def _failed_callback(self, response: Any) -> None:
         """A fault of ours ended a callback: its site is given up, the others go on."""

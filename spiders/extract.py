@@ -21,7 +21,7 @@ from spiders.leads import Leads, leads_of
 from spiders.read import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Container, Mapping
 
     from spiders.scan import Page
 
@@ -195,12 +195,19 @@ def read_page(asked: Asked, answer: Answer, known: Collection[str]) -> tuple[Fet
 
 
 def read_for_crawl(
-    asked: Asked, answer: Answer, known: Collection[str], most_links: int
+    asked: Asked,
+    answer: Answer,
+    known: Collection[str],
+    most_links: int,
+    seen: Container[str] = (),
 ) -> Reading:
-    """What a crawl needs of one answer; its page leads on by its first `most_links` links."""
+    """What a crawl needs of one answer; its page leads on by its first `most_links` links.
+
+    Of those it leaves out the URLs that were `seen` already.
+    """
     fetch, page = read_page(asked, answer, known)
     observations, fetch.observations = fetch.observations, []
     hrefs = frozenset(o.href for o in observations if asked.is_home)
-    leads = None if page is None else leads_of(page, answer.url, asked.own, most_links)
+    leads = None if page is None else leads_of(page, answer.url, asked.own, most_links, seen)
     written = observations_as_written(observations)
     return Reading(fetch, written, len(observations), hrefs, leads)

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, urlsplit
 
+from pipeline.domains import origin_of
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Container
 
 RULES = Path(__file__).parents[1] / "data" / "rules" / "follow.toml"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -108,7 +110,7 @@ class Rules:
         if _NORMAL.fullmatch(url):
             return url
         if base and _ROOTED.fullmatch(url):
-            origin = _origin_of_page(base)
+            origin = _origin_at(origin_of(base))
             return None if origin is None else origin + url
         return self.taken_apart(url, base)
 
@@ -195,9 +197,9 @@ def _origin(parts: SplitResult) -> str | None:
 
 
 @lru_cache(maxsize=4_096)
-def _origin_of_page(url: str) -> str | None:
+def _origin_at(origin: str) -> str | None:
     try:
-        return _origin(urlsplit(urljoin(url, "/")))
+        return _origin(urlsplit(urljoin(origin, "/")))
     except ValueError:
         return None
 
@@ -262,6 +264,11 @@ class Frontier:
     def has_seen(self, url: str) -> bool:
         """Whether a URL was in the queue, or was refused: to offer it again changes nothing."""
         return url in self._seen
+
+    @property
+    def seen(self) -> Container[str]:
+        """The URLs of which `has_seen` is true."""
+        return self._seen
 
     def pass_over(self, url: str) -> None:
         """Never take this URL: it is no page of the site."""

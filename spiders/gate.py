@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pipeline import domains
 from spiders.guard import NotNow, stamp
 from spiders.render import RENDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from scrapy import Request
@@ -110,6 +111,7 @@ class Gate:
         self._most = settings.getint("COUNCIL_REQUESTS")
         self._storm = settings.getint("COUNCIL_STORM")
         self._clock: Callable[[], float] = settings["CLOCK"]
+        self._domains: frozenset[str] | None = settings["ENGINE_DOMAINS"]
         self._crawler = crawler
         self._resting: set[str] = set()  # hosts; several sites may share one
 
@@ -123,6 +125,8 @@ class Gate:
         site: Site | None = request.cb_kwargs.get("site")
         if self._hours and not self._hours.holds(self._clock()):
             self._decline("paused", request)
+        if self._domains is not None and domains.site_of(request.url) not in self._domains:
+            self._decline("paused", request)  # another engine may be asking there
         if site is None:
             return
         if self._resting:
@@ -153,7 +157,7 @@ class Gate:
     def _note(self, entry: TurnedAway) -> None:
         path: Path | None = self._crawler.settings["TURNED_AWAY_FILE"]
         if path is not None:
-            remember(path, entry, self._clock())
+            remember(path, entry)
 
 
 def _speaks_for_site(request: Request, response: Response) -> bool:
@@ -191,29 +195,38 @@ def site_of(site: Site) -> str:
 
 
 def resting(path: Path, now: float) -> frozenset[str]:
-    """The hosts of the file that are not to be asked yet.
+    """The hosts of the file that are not to be asked yet; those whose rest is over leave it.
 
     Raises:
         TurnedAwayError: A line of the file cannot be used.
     """
-    return frozenset(entry.site for entry in _standing(path, now))
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+    entries = [_entry(path, number, line) for number, line in enumerate(lines, 1)]
+    standing = [entry for entry in entries if entry.holds(now)]
+    if len(standing) < len(entries):
+        _write(path, standing)
+    return frozenset(entry.site for entry in standing)
 
 
-def remember(path: Path, entry: TurnedAway, now: float) -> None:
-    """Add a site to the file, whole or not at all; those whose rest is over leave it."""
+def remember(path: Path, entry: TurnedAway) -> None:
+    """Add a site to the file, in one write: several engines may have one to add."""
+    with path.open("ab", buffering=0) as file:
+        file.write(_as_line(entry))
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, entries: Iterable[TurnedAway]) -> None:
+    """Write the file beside its old self and move it into place, so that it is always whole."""
     beside = path.with_name(f".{path.name}")
-    with beside.open("w", encoding="utf-8") as file:
-        for each in (*_standing(path, now), entry):
-            file.write(json.dumps(asdict(each)) + "\n")
+    with beside.open("wb") as file:
+        file.writelines(map(_as_line, entries))
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
 
 
-def _standing(path: Path, now: float) -> list[TurnedAway]:
-    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-    entries = [_entry(path, number, line) for number, line in enumerate(lines, 1)]
-    return [entry for entry in entries if entry.holds(now)]
+def _as_line(entry: TurnedAway) -> bytes:
+    return json.dumps(asdict(entry)).encode() + b"\n"
 
 
 def _entry(path: Path, number: int, line: str) -> TurnedAway:

@@ -477,7 +477,7 @@ class RobotsGuard:
         try:
             response = await self._crawler.engine.download_async(asked)
         except NotNow:
-            self._crawler.stats.inc_value("council/answered")
+            self._crawler.stats.inc_value("council/asked", -1)  # it was not
             del self._origins[origin]  # another site may ask for it
             raise
         except Exception as error:

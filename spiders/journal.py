@@ -28,6 +28,7 @@ _FETCH = tuple(name for name in Fetch.__dataclass_fields__ if name != "observati
 _OBSERVATION = tuple(Observation.__dataclass_fields__)
 _VALUES = attrgetter(*_OBSERVATION)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_START = b'{"council_id":'  # of every line, and of nothing within one
 Line = dict[str, Any]
 Key = tuple[str, str, str]
 Entry = tuple[Key, bytes]  # what identifies a line, and the line
@@ -68,14 +69,19 @@ def entry(
     return (fetch.council_id, fetch.url, fetch.purpose), line.encode("utf-8", "backslashreplace")
 
 
-def read(path: Path) -> Iterator[Line]:
-    """The lines of a journal, in the order in which they were written.
+def read(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
+    """The lines of a journal, in the order in which they were written, or those between two bytes.
 
     Raises:
         JournalError: A line is no JSON object; `repair` cuts off a torn last one.
     """
+    at = start
     with path.open("rb") as file:
+        file.seek(start)
         for number, raw in enumerate(file, 1):
+            at += len(raw)
+            if end is not None and at > end:
+                return
             try:
                 line = json.loads(raw)
             except ValueError as error:
@@ -98,9 +104,31 @@ def read_object(path: Path) -> Line:
 
 
 def repair(path: Path) -> int:
-    """Cut off a last line that was never finished; returns the bytes cut."""
+    """Cut out lines that were never finished; returns the bytes cut.
+
+    One may be the last. Others stand before a line of another engine, which was written on.
+    """
     if not path.exists():
         return 0
+    return _cut_within(path) + _cut_end(path)
+
+
+def _cut_within(path: Path) -> int:
+    """Write the file anew where a line begins within another; quotes within a value are escaped."""
+    with path.open("rb") as file:
+        torn = sum(max(raw.rfind(_START), 0) for raw in file)
+    if not torn:
+        return 0
+    beside = path.with_name(f".{path.name}")
+    with path.open("rb") as file, beside.open("wb") as mended:
+        mended.writelines(raw[max(raw.rfind(_START), 0) :] for raw in file)
+        mended.flush()
+        os.fsync(mended.fileno())
+    beside.replace(path)
+    return torn
+
+
+def _cut_end(path: Path) -> int:
     size = path.stat().st_size
     with path.open("rb") as file:
         end = _after_line_end(file, size)
@@ -134,43 +162,43 @@ def _is_json(raw: bytes) -> bool:
 
 
 class Journal:
-    """Appends lines to pages.jsonl; each is flushed at once and synced to disk now and then."""
+    """Appends lines to pages.jsonl; each is flushed at once and synced to disk now and then.
+
+    Several processes may append to one file: each of their calls writes whole lines at its end.
+    """
 
     def __init__(self, path: Path, recorded: Iterable[Key] = ()) -> None:
         """Open for appending; `recorded` are keys that stand in the file and are not repeated."""
         self._path = path
         self._recorded = set(recorded)
         self._file = path.open("ab", buffering=0)
-        self._size = path.stat().st_size
         self._synced = monotonic()
         self.written = 0
-        self.repeated = 0
+        self.bytes = 0
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[Entry]) -> int:
         """Write lines that belong together with one call; those that stand already are passed over.
+
+        Returns how many were written.
 
         Raises:
             OSError: The disk is full or the file is gone; nothing that follows may be trusted.
         """
         new = [line for key, line in entries if key not in self._recorded]
-        self.repeated += len(entries) - len(new)
         data = b"".join(new)
         count = self._file.write(data)
         if count != len(data):
             raise OSError(f"{self._path}: wrote {count} of {len(data)} bytes; is the disk full?")
-        self._size += count
+        self.bytes += count
         self.written += len(new)
         if monotonic() - self._synced > _SYNC_SECONDS:
             self.sync()
+        return len(new)
 
     def sync(self) -> None:
         """Have the operating system write what was appended to the disk."""
         os.fsync(self._file.fileno())
         self._synced = monotonic()
-
-    def whole(self) -> bool:
-        """Whether the file on disk is as long as what was written to it."""
-        return self._path.stat().st_size == self._size
 
     def close(self) -> None:
         """Sync and close."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from spiders.scan import Page
 
+# Links that lead to the same address from every page of a site.
+_FROM_ANYWHERE = ("/", "http://", "https://", "#", "mailto:", "tel:")
 _WITHIN = frozenset({"internal", "short"})
 
 
@@ -39,28 +41,35 @@ class Leads:
     short: list[str]
 
 
-def leads_of(page: Page, url: str, own: Container[str], most_links: int) -> Leads:
+def leads_of(
+    page: Page, url: str, own: Container[str], most_links: int, seen: Container[str] = ()
+) -> Leads:
     """Where the page at `url` leads by its first `most_links` links.
 
-    `own` are the domains of its site; what leads elsewhere is no lead.
+    `own` are the domains of its site; what leads elsewhere is no lead, and neither is what was
+    `seen` on another page.
     """
     short = load_rules().short_links(url, [o.href for o in page.observations])
-    return Leads(page.refresh, _promising(page, own, most_links), short)
+    return Leads(page.refresh, _promising(page, own, most_links, seen), short)
 
 
-def _promising(page: Page, own: Container[str], most_links: int) -> list[tuple[str, str]]:
+def _promising(
+    page: Page, own: Container[str], most_links: int, seen: Container[str]
+) -> list[tuple[str, str]]:
     base = page.base_url
     root = load_rules().normalise("/", base) or base
     links: dict[str, str] = {}
+    settled: set[str] = set()  # hrefs of which no other text is asked
     for element, href in page.links[:most_links]:
-        # A menu's links are the same from every page of a site, so that they are remembered.
+        if href in settled:
+            continue
+        # Most links are the same from every page of a site, so that they are remembered.
         find = _lead if len(href) <= LONGEST_HREF else _lead_of
-        lead = find(href, root if href[:1] == "/" else base)
-        if lead is None:
+        lead = find(href, root if href.startswith(_FROM_ANYWHERE) else base)
+        if lead is None or lead[0] in seen or lead[0] in links or lead[1] not in own:
+            settled.add(href)
             continue
-        url, domain, promises = lead
-        if url in links or domain not in own:
-            continue
+        url, _, promises = lead
         text = _text(element)
         if promises or _promises_by_text(text[:LONGEST_TEXT]):
             links[url] = text

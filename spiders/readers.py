@@ -25,7 +25,7 @@ from spiders.leads import Leads
 from spiders.read import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Container
     from types import TracebackType
 
 _SIZE = struct.Struct("!I")
@@ -52,10 +52,11 @@ def readers_for(sites: int, wanted: int | None, least_sites: int) -> int:
         return wanted
     if sites < least_sites or sys.platform == "win32":
         return 0  # a socket is handed over, which Windows has no way to do
-    return min(_cores() - 1, _MOST)
+    return min(cores() - 1, _MOST)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many of the machine's cores this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -68,16 +69,21 @@ class Readers:
         self._most_links = most_links
         self._readers = [_Reader(most_links) for _ in range(count)]
 
+    def read_here(
+        self, asked: Asked, answer: Answer, known: Collection[str], seen: Container[str]
+    ) -> Reading | None:
+        """What extract.read_for_crawl makes of an answer; None where another process has time."""
+        if self._readers and min(map(_Reader.waiting, self._readers)) <= _BACKLOG:
+            return None
+        return read_for_crawl(asked, answer, known, self._most_links, seen)
+
     async def read(self, asked: Asked, answer: Answer, known: Collection[str]) -> Reading:
-        """What extract.read_for_crawl makes of an answer.
+        """The same, read by another process; what a site has seen may be among its leads.
 
         Raises:
             ReaderError: The process that read it failed.
         """
-        reader = min(self._readers, key=_Reader.waiting, default=None)
-        if reader is None or reader.waiting() > _BACKLOG:
-            return read_for_crawl(asked, answer, known, self._most_links)
-        return await reader.read(asked, answer, known)
+        return await min(self._readers, key=_Reader.waiting).read(asked, answer, known)
 
     def hang_up(self) -> None:
         """Tell the processes, while the event loop still runs, that no more pages come."""

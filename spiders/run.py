@@ -5,35 +5,31 @@ The folder holds pages.jsonl and run.json; the report that comes back says wheth
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import hashlib
-import logging
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.settings import Settings
 
 from pipeline.register import Hosts
 from spiders import gate, journal, memory
 from spiders import render as browser
 from spiders.archive import Tally, homes_of, mine
-from spiders.council_site import CouncilSite, sites_of
+from spiders.council_site import sites_of
+from spiders.engines import Record, record_of, visit
 from spiders.guard import stamp
 from spiders.journal import Journal
-from spiders.monitor import RUN, Monitor, write_run
-from spiders.readers import COLLECT_AFTER, Readers, readers_for
+from spiders.monitor import RUN, councils_in, report_of, write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
+
 
 LOG = "crawl.log"
 
@@ -103,7 +99,7 @@ def crawl(
     if chosen.getbool("RENDER") and not replay:
         browser.vet(chosen)
     pages = out / journal.PAGES
-    keys, torn = _earlier(pages, resume)
+    before, torn = _earlier(pages, resume)
     resting = _resting(out, chosen, now)
     crawl_id = crawl_id or stamp(now()).translate(str.maketrans("", "", "-:"))
     out.mkdir(parents=True, exist_ok=True)
@@ -117,58 +113,18 @@ def crawl(
     if shard:
         head["inputs"]["shard"] = shard
     if resume:
-        head |= _resumed(out, len(keys), torn)
+        head |= _resumed(out, len(before.keys), torn)
     write_run(out, head | {"finished": False})
     if sys.stderr.isatty():
         chosen.set("LOG_FILE", str(out / LOG), priority="cmdline")
-    set_fast_loop()
-    readers = Readers(_readers(chosen, len(sites)), chosen.getint("LINKS_PER_PAGE"))
-    earlier = journal.read(pages) if keys else iter(())
-    with readers, Journal(pages, keys) as written:
-        process = AsyncCrawlerProcess(chosen)
-        logging.getLogger("scrapy").setLevel(logging.WARNING)  # the process has just set it lower
-        crawler = process.create_crawler(CouncilSite)
-        process.crawl(
-            crawler, sites=sites, hosts=hosts, journal=written, readers=readers, earlier=earlier
-        )
-        with light_collection():
-            process.start()
-    return _ended(out, head, crawler, process.bootstrap_failed)
-
-
-def _readers(settings: Settings, sites: int) -> int:
-    wanted = settings["READERS"]
-    return readers_for(
-        sites, None if wanted is None else int(wanted), settings.getint("READERS_FROM_SITES")
-    )
-
-
-def set_fast_loop() -> None:
-    """Have Scrapy run on uvloop, where there is a build of it.
-
-    Scrapy's own setting for it would first make another loop, and leave that open.
-    """
-    with suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop(uvloop.new_event_loop())
-
-
-@contextmanager
-def light_collection() -> Iterator[None]:
-    """Have the garbage collector look seldom, and never at what stood before, while a block runs.
-
-    Half of the time of a small page would go into looking at the libraries again and again.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+    told = visit(chosen, sites, hosts, before)
+    report: dict[str, Any] = {"finished_at": stamp(now()), "finished": False}
+    if told is None:
+        report["problems"] = ["the crawl did not start; see the log"]
+    else:
+        grown = pages.stat().st_size - before.end
+        report |= report_of(told, councils_in(sites), grown, chosen["CRAWL_HOURS"])
+    return _ended(out, head, report)
 
 
 def _settings(
@@ -228,16 +184,16 @@ def _resting(out: Path, settings: Settings, now: Callable[[], float]) -> frozens
     return gate.resting(path, now())
 
 
-def _earlier(pages: Path, resume: bool) -> tuple[list[journal.Key], int]:
+def _earlier(pages: Path, resume: bool) -> tuple[Record, int]:
     """What stands in the crawl to resume, and the bytes cut from a torn last one."""
     if not resume:
         if pages.exists():
             raise RunError(f"{pages.parent} holds a crawl already; give --resume or another folder")
-        return [], 0
+        return Record(pages), 0
     if not pages.exists():
         raise RunError(f"{pages.parent} holds no crawl to resume; leave out --resume")
     torn = journal.repair(pages)
-    return [journal.key_of(line) for line in journal.read(pages)], torn
+    return record_of(pages), torn
 
 
 def _head(
@@ -265,22 +221,18 @@ def _resumed(out: Path, lines: int, torn: int) -> dict[str, Any]:
     return kept
 
 
-def _ended(out: Path, head: dict[str, Any], crawler: Any, failed: bool) -> RunReport:
+def _ended(out: Path, head: dict[str, Any], report: dict[str, Any]) -> RunReport:
     """Write the final run.json, with the outcomes of the whole journal, and report."""
-    monitor = crawler.get_extension(Monitor) if crawler.spider and not failed else None
-    report = dict(monitor.report) if monitor else {}
-    problems = list(report.get("problems", ["the crawl did not start; see the log"]))
     if head.get("resumed"):
         lines = journal.read(out / journal.PAGES)
         report["outcomes"] = dict(sorted(Counter(line["outcome"] for line in lines).items()))
-    report |= {"finished": bool(report.get("finished")), "problems": problems}
     write_run(out, head | report)
     return RunReport(
         crawl_id=head["crawl_id"],
         kind=head["kind"],
         folder=out,
         finished=report["finished"],
-        problems=tuple(problems),
+        problems=tuple(report["problems"]),
         outcomes=report.get("outcomes", {}),
         report=head | report,
     )
@@ -303,7 +255,7 @@ def mine_to(
     with Journal(pages) as written:
         for fetch in mine(paths, Hosts(register), homes_of(register), tally):
             written.append([journal.entry(fetch)])
-        whole = written.whole()
+        whole = pages.stat().st_size == written.bytes
     digests = [_digest(path) for path in paths]
     problems = () if whole else (f"{pages}: shorter than what was written to it",)
     return mined(out, crawl_id, [path.name for path in paths], digests, tally, problems)

@@ -153,7 +153,7 @@ def null_callback(port: int, sites: int) -> int:
     from scrapy.crawler import AsyncCrawlerProcess
     from scrapy.settings import Settings
 
-    from spiders.run import light_collection, set_fast_loop
+    from spiders.engines import light_collection, set_fast_loop
 
     class Handler(AiohttpDownloadHandler):
         def __init__(self, crawler: Any) -> None:

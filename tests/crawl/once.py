@@ -1,6 +1,6 @@
 """A crawl in a process of its own, to be killed: `python -m tests.crawl.once OUT PROXY HOST…`.
 
-With RESUME in the environment it goes on where an earlier one stopped.
+With RESUME in the environment it goes on where an earlier one stopped; ENGINES is the setting.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main(out: str, proxy: str, *hosts: str) -> int:
         proxy=proxy,
         resume="RESUME" in os.environ,
         crawl_id="test",
-        settings=QUICK | {"DOWNLOAD_DELAY": 0.03},
+        settings=QUICK | {"DOWNLOAD_DELAY": 0.03, "ENGINES": os.environ.get("ENGINES")},
     )
     return report.exit_status
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,7 +57,22 @@ def test_a_process_reads_a_page_as_it_is_read_here() -> None:
     assert with_readers(1, read) == [expected]
     assert (expected.count, expected.fetch.observations) == (2, [])
     assert '"sentence":"We post on X every day."' in expected.observations
-    assert with_readers(0, read) == [expected]
+
+
+def test_a_page_is_read_here_where_no_process_is_to_read_it() -> None:
+    expected = read_for_crawl(asked(), answer(), KNOWN, MOST)
+    assert Readers(0, MOST).read_here(asked(), answer(), KNOWN, frozenset()) == expected
+    assert Readers(1, MOST).read_here(asked(), answer(), KNOWN, frozenset()) is None
+
+
+def test_what_its_site_has_seen_is_no_lead() -> None:
+    site = replace(asked(), own=frozenset({"oakshire.example"}))
+    first = read_for_crawl(site, answer(), KNOWN, MOST)
+    assert first.leads is not None
+    contact, news = "http://www.oakshire.example/contact", "http://www.oakshire.example/news"
+    assert [url for url, _ in first.leads.links] == [news, contact]
+    again = read_for_crawl(site, answer(), KNOWN, MOST, {news})
+    assert again == replace(first, leads=replace(first.leads, links=first.leads.links[1:]))
 
 
 def test_pages_come_back_to_those_who_asked() -> None:

@@ -148,10 +148,10 @@ def test_a_disk_that_fills_up_ends_the_crawl_without_success(
     append = journal.Journal.append
     calls = iter(range(100))
 
-    def fill_up(self: journal.Journal, lines: Any) -> None:
+    def fill_up(self: journal.Journal, lines: Any) -> int:
         if next(calls) > 6:
             raise OSError(28, "No space left on device")
-        append(self, lines)
+        return append(self, lines)
 
     monkeypatch.setattr(journal.Journal, "append", fill_up)
     report, lines = visit(web, tmp_path / "c", register(*HOSTS))
