@@ -238,7 +238,7 @@ def test_engines_end_with_the_process_that_began_them(web: Web, tmp_path: Path, 
     _wait_for(tmp_path / "c", after, process)
     process.kill()
     process.wait()
-    assert len(list(journal.read(tmp_path / "c" / journal.PAGES))) < len(undisturbed)
+    assert (tmp_path / "c" / journal.PAGES).read_bytes().count(b"\n") < len(undisturbed)
     assert _start(web, tmp_path / "c", RESUME="1").wait() == 0
     assert timeless(list(journal.read(tmp_path / "c" / journal.PAGES))) == timeless(undisturbed)
 
