@@ -73,7 +73,7 @@ def read(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
     """The lines of a journal, in the order in which they were written, or those between two bytes.
 
     Raises:
-        JournalError: A line is no JSON object; `repair` cuts off a torn last one.
+        JournalError: A line is no JSON object; `repair` cuts out torn ones.
     """
     at = start
     with path.open("rb") as file:
@@ -87,7 +87,7 @@ def read(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
             except ValueError as error:
                 raise JournalError(
                     f"{path}, line {number}: not a whole record ({error}); "
-                    "crawl again with --resume, which cuts off a torn last line"
+                    "crawl again with --resume, which cuts out torn lines"
                 ) from error
             yield line
 

@@ -163,15 +163,16 @@ class Monitor:
 
 
 def together(parts: Sequence[Told]) -> Told:
-    """What several engines tell; those before the last left what they paused to those after."""
+    """What several engines tell, of which the last went on with what the others left."""
     counts: Counts = sum((part.counts for part in parts), Counter())
     counts["council/paused"] = parts[-1].counts["council/paused"]
+    moved = {row["council_id"]: row for part in parts for row in part.moved}
     return Told(
         reason=next((p.reason for p in parts if p.reason not in {FINISHED, DIED}), FINISHED),
         counts=counts,
         problems=[problem for part in parts for problem in part.problems],
         refused=sum((part.refused for part in parts), Counter()),
-        moved=[row for part in parts for row in part.moved],
+        moved=list(moved.values()),
         not_today=[council for part in parts for council in part.not_today],
         unverified=[council for part in parts for council in part.unverified],
         left=parts[-1].left,

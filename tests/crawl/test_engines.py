@@ -46,8 +46,8 @@ def fill(web: Web) -> None:
             web.put(host, path, page("News", {"https://www.facebook.com/Sample": "F"}))
 
 
-def both_ways(web: Web, folder: Path, councils: pd.DataFrame, **options: Any) -> list[list[str]]:
-    """What one engine records, and what two do.
+def both_ways(web: Web, folder: Path, councils: pd.DataFrame, **options: Any) -> list[Any]:
+    """What one engine records and reports, and what two do.
 
     The robots.txt of a host that several lead to is recorded of the council that came first.
     """
@@ -58,30 +58,34 @@ def both_ways(web: Web, folder: Path, councils: pd.DataFrame, **options: Any) ->
         for line in lines:
             if line["purpose"] == "robots" and urlsplit(line["url"]).hostname not in HOSTS:
                 line["council_id"] = "the first"
-        found.append(timeless(lines))
+        told = dict(report.report)
+        for changing in ("started_at", "finished_at", "crawl_id", "bytes_received", "counts"):
+            del told[changing]
+        found.append((timeless(lines), told))
     return found
 
 
-def test_two_engines_record_what_one_does(web: Web, tmp_path: Path) -> None:
+def test_two_engines_record_and_report_what_one_does(web: Web, tmp_path: Path) -> None:
     fill(web)
     one, two = both_ways(web, tmp_path, register(*HOSTS))
     assert one == two
-    first, second = (json.loads((tmp_path / n / "run.json").read_text()) for n in "12")
-    for told in (first, second):
-        del told["started_at"], told["finished_at"], told["crawl_id"]
-    assert first == second
-    assert first["councils"] == {"done": 6, "total": 6}
+    assert one[1]["councils"] == {"done": 6, "total": 6}
+    counts = [json.loads((tmp_path / n / "run.json").read_text())["counts"] for n in "12"]
+    assert counts[0] == counts[1]
 
 
 def test_a_host_that_several_sites_lead_to_is_asked_at_its_pace(web: Web, tmp_path: Path) -> None:
     for host in HOSTS:
         short = {f"http://bit.ly/{host[4:8]}{n}": "Facebook" for n in range(2)}
         web.put(host, "/", page("Home", short))
+    web.put(HOSTS[0], "/", redirect("http://avonbrook.example/home"))
+    web.put("avonbrook.example", "*", page("Home", {"http://bit.ly/avon0": "X"}))
     web.put("bit.ly", "*", redirect("http://www.facebook.com/Sample", 301))
     one, two = both_ways(web, tmp_path, register(*HOSTS), DOWNLOAD_DELAY=DELAY)
     assert one == two
     asked = web.times("bit.ly")
-    assert len(asked) == 2 * (1 + 12)  # robots.txt and every link, by the one and by the two
+    assert len(asked) == 2 * (1 + 11)  # robots.txt and every link, by the one and by the two
+    assert [row["to"] for row in two[1]["moved"]] == ["http://avonbrook.example/home"]
     assert min(later - earlier for earlier, later in pairwise(asked)) >= DELAY
 
 
