@@ -59,7 +59,7 @@ class Bar:
     """A progress bar on a terminal, else lines in the log."""
 
     def __init__(self, total: int) -> None:
-        """Begin to show the progress of so many councils."""
+        """Prepare to show the progress of so many councils."""
         self._total = total
         self._progress: Progress | None = None
         if sys.stderr.isatty():
@@ -72,7 +72,6 @@ class Bar:
                 console=Console(stderr=True),
             )
             self._progress.add_task("crawl", total=total, rest="")
-            self._progress.start()
 
     def show(self, counts: Counts) -> None:
         """Show how many councils are done, and what was found."""
@@ -82,6 +81,7 @@ class Bar:
         pages, links = counts["council/pages"], counts["council/observations"]
         rest = f"{pages} pages · {links} links · {errors} errors"
         if self._progress:
+            self._progress.start()  # not before: it has a thread, and processes are forked first
             self._progress.update(self._progress.task_ids[0], completed=done, rest=rest)
         else:
             logger.info("%d of %d councils, %s", done, self._total, rest)
