@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.bench.measure import Row
 
-FILES, PAGES = 8, 1_700  # of 77 KB: a gigabyte
+FILES, PAGES = 16, 850  # of 77 KB: a gigabyte, in parts that two workers can share evenly
 SHARE = 20  # one in so many records is of a council
 ROUNDS = 2  # of the workers; one process alone is measured once
 HOSTS = tuple(f"www.{letter}moor.example" for letter in "abcdefghijkl")
