@@ -479,7 +479,7 @@ class CouncilSite(Spider):
     def _taken(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
         """Offer normalised links to the frontier; those that it took."""
         for url, text, purpose in links:
-            if url in site.read or site.frontier.has_seen(url):
+            if url in site.read or url in site.frontier.seen:
                 continue
             if not self._owns(site, url):
                 site.frontier.pass_over(url)

@@ -261,13 +261,9 @@ class Frontier:
         heapq.heappush(self._heap, (priority, self._order, task))
         return task
 
-    def has_seen(self, url: str) -> bool:
-        """Whether a URL was in the queue, or was refused: to offer it again changes nothing."""
-        return url in self._seen
-
     @property
     def seen(self) -> Container[str]:
-        """The URLs of which `has_seen` is true."""
+        """The URLs that were in the queue, or refused: to offer one again changes nothing."""
         return self._seen
 
     def pass_over(self, url: str) -> None:

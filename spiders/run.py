@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-
 LOG = "crawl.log"
 
 

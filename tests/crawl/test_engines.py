@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,16 +20,19 @@ from spiders.engines import engines_for, parts_of
 from spiders.extract import read_for_crawl
 from spiders.gate import TURNED_AWAY
 from spiders.monitor import Monitor
+from tests.crawl.once import start, wait_for_lines
 from tests.crawl.web import Reply, Web, outcome, page, redirect, register, timeless, visit
 
 if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
     import pandas as pd
 
     from spiders.extract import Answer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="engines are forked")
 
-ROOT = Path(__file__).parents[2]
 HOSTS = tuple(f"www.{name}brook.example" for name in ("avon", "teal", "wren", "oak", "elm", "ash"))
 TWO: dict[str, Any] = {"ENGINES": 2}
 DELAY = 0.05
@@ -162,17 +162,8 @@ def test_crawl_hours_end_both(web: Web, tmp_path: Path) -> None:
 def test_each_notes_who_turned_it_away(web: Web, tmp_path: Path) -> None:
     fill(web)
     for host in HOSTS[:2]:
-        web.put(host, "*", Reply(b"no", 403))
-        for path in ("/", *(f"/news/{i}" for i in range(4)), "/social-media"):
-            web.put(
-                host,
-                path,
-                *(
-                    [page("Home", {f"/news/{i}": "News" for i in range(4)})]
-                    if path == "/"
-                    else [Reply(b"no", 403)]
-                ),
-            )
+        for path in ("*", "/social-media", *(f"/news/{i}" for i in range(4))):
+            web.put(host, path, Reply(b"no", 403))
     report, _ = visit(web, tmp_path / "c", register(*HOSTS), COUNCIL_STORM=3, **TWO)
     noted = [json.loads(line) for line in (tmp_path / TURNED_AWAY).read_text().splitlines()]
     assert sorted(entry["site"] for entry in noted) == sorted(HOSTS[:2])
@@ -183,21 +174,7 @@ def test_each_notes_who_turned_it_away(web: Web, tmp_path: Path) -> None:
 
 
 def _start(web: Web, out: Path, **environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.crawl.once", str(out), web.proxy, *HOSTS],
-        cwd=ROOT,
-        env=os.environ | {"ENGINES": "2"} | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _wait_for(out: Path, lines: int, process: subprocess.Popen[bytes]) -> None:
-    pages = out / journal.PAGES
-    while process.poll() is None:
-        if pages.exists() and pages.read_bytes().count(b"\n") >= lines:
-            return
-        time.sleep(0.005)
+    return start(web, out, *HOSTS, ENGINES="2", **environment)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -207,7 +184,7 @@ def test_a_signal_stops_both_and_the_crawl_goes_on_later(
     fill(web)
     _, undisturbed = visit(web, tmp_path / "whole", register(*HOSTS))
     process = _start(web, tmp_path / "c")
-    _wait_for(tmp_path / "c", 9, process)
+    wait_for_lines(tmp_path / "c", 9, process)
     process.send_signal(number)
     assert process.wait(20) == 1
     run = json.loads((tmp_path / "c" / "run.json").read_text())
@@ -239,7 +216,7 @@ def test_engines_end_with_the_process_that_began_them(web: Web, tmp_path: Path, 
     fill(web)
     _, undisturbed = visit(web, tmp_path / "whole", register(*HOSTS))
     process = _start(web, tmp_path / "c")
-    _wait_for(tmp_path / "c", after, process)
+    wait_for_lines(tmp_path / "c", after, process)
     process.kill()
     process.wait()
     assert (tmp_path / "c" / journal.PAGES).read_bytes().count(b"\n") < len(undisturbed)

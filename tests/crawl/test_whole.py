@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +12,15 @@ import pytest
 from spiders import extract, journal, warc
 from spiders.items import Fetch, Observation
 from spiders.run import RunError
+from tests.crawl.once import lines_in, start, wait_for_lines
 from tests.crawl.web import Handler, Web, act, outcome, page, redirect, register, timeless, visit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spiders.extract import Answer
 
 HOSTS = ("www.avonbrook.example", "www.tealmoor.example", "www.wrenford.example")
-ROOT = Path(__file__).parents[2]
 
 
 def _fill(web: Web) -> None:
@@ -39,33 +36,17 @@ def _fill(web: Web) -> None:
     web.put(HOSTS[2], "/news/4", act(Handler.drop))
 
 
-def _start(web: Web, out: Path, **environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.crawl.once", str(out), web.proxy, *HOSTS],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _lines(out: Path) -> int:
-    pages = out / journal.PAGES
-    return pages.read_bytes().count(b"\n") if pages.exists() else 0
-
-
 @pytest.mark.parametrize("after", [2, 13, 29])
 def test_a_killed_crawl_resumes_to_the_same_record(web: Web, tmp_path: Path, after: int) -> None:
     _fill(web)
     _, undisturbed = visit(web, tmp_path / "whole", register(*HOSTS), DOWNLOAD_DELAY=0.03)
     out = tmp_path / "killed"
-    process = _start(web, out)
-    while _lines(out) < after and process.poll() is None:
-        time.sleep(0.005)
+    process = start(web, out, *HOSTS)
+    wait_for_lines(out, after, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 0 < _lines(out) < len(undisturbed)
-    assert _start(web, out, RESUME="1").wait() == 0
+    assert 0 < lines_in(out) < len(undisturbed)
+    assert start(web, out, *HOSTS, RESUME="1").wait() == 0
     assert timeless(list(journal.read(out / journal.PAGES))) == timeless(undisturbed)
 
 
@@ -112,9 +93,8 @@ def test_a_damaged_journal_is_refused_by_line(tmp_path: Path) -> None:
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(web: Web, tmp_path: Path) -> None:
     _fill(web)
     out = tmp_path / "c"
-    process = _start(web, out)
-    while _lines(out) < 5 and process.poll() is None:
-        time.sleep(0.005)
+    process = start(web, out, *HOSTS)
+    wait_for_lines(out, 5, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 1
     run = json.loads((out / "run.json").read_text())
