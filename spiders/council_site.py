@@ -479,7 +479,7 @@ class CouncilSite(Spider):
     def _taken(self, site: Site, links: Iterable[Link], depth: int) -> Iterator[Link]:
         """Offer normalised links to the frontier; those that it took."""
         for url, text, purpose in links:
-            if url in site.read or url in site.frontier.seen:
+            if url in site.read or url in site.frontier.seen.urls:
                 continue
             if not self._owns(site, url):
                 site.frontier.pass_over(url)
@@ -663,7 +663,7 @@ class CouncilSite(Spider):
 def _answer(response: Response) -> Answer:
     headers = {
         name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
-        for name, values in response.headers.items()
+        for name, values in dict.items(response.headers)  # past a look-up for each
     }
     cut = "dataloss" in response.flags
     return Answer(response.url, response.status, headers, response.body, cut)

@@ -15,22 +15,23 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.utils.log import configure_logging
 
 from pipeline.domains import site_of
-from spiders import journal
+from spiders import journal, warc
 from spiders.council_site import PAGES, CouncilSite
 from spiders.forks import side_by_side
 from spiders.journal import Journal
+from spiders.light import Signals
 from spiders.monitor import DIED, FINISHED, Bar, Monitor, Told, councils_in, together
 from spiders.readers import COLLECT_AFTER, Readers, cores, readers_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from scrapy.settings import Settings
 
@@ -69,13 +70,22 @@ def record_of(path: Path) -> Record:
 
 
 def visit(settings: Settings, sites: list[Site], hosts: Hosts, before: Record) -> Told | None:
-    """Visit sites, and append to the journal; what there is to tell, None if none could start."""
+    """Visit sites, and append to the journal; what there is to tell, None if none could start.
+
+    Raises:
+        WarcError: A capture could not be written whole.
+    """
+    capture = Path(settings["WARC_CAPTURE"]) if settings["WARC_CAPTURE"] else None
+    if capture:
+        warc.gather(capture)  # what a run that was killed left
     count = engines_for(len(sites), settings)
     if count == 1:
         return _engine(settings, sites, hosts, before, _readers(settings, len(sites)))
     before.path.touch()
     parts = parts_of(sites, hosts, count)
     told, has_died = _side_by_side(settings, parts, hosts, before)
+    if capture:
+        warc.gather(capture)
     left = {home for each in told for home in each.left}
     if not left or any(each.reason not in {FINISHED, DIED} for each in told):
         return together(told)
@@ -91,7 +101,7 @@ def engines_for(sites: int, settings: Settings) -> int:
 
     One alone where one file or browser serves all, and where a process cannot be forked safely.
     """
-    if any(settings[name] for name in ("WARC_CAPTURE", "WARC_REPLAY", "RENDER")):
+    if settings["WARC_REPLAY"] or settings["RENDER"]:
         return 1
     if settings["ENGINES"] is not None:
         return max(1, min(int(settings["ENGINES"]), sites))
@@ -121,6 +131,7 @@ def _engine(
         process = AsyncCrawlerProcess(settings)
         logging.getLogger("scrapy").setLevel(logging.WARNING)  # the process has just set it lower
         crawler = process.create_crawler(CouncilSite)
+        crawler.signals = Signals(crawler)
         process.crawl(
             crawler,
             sites=sites,
@@ -208,11 +219,17 @@ def _side_by_side(
     Returns what each tells, and whether one died.
     """
 
-    def work(part: Part, tell: Tell) -> Told | None:
-        sites, domains = part
+    def work(number: int, tell: Tell) -> Told | None:
+        sites, domains = parts[number]
         own = settings.copy()
         share = max(1, own.getint("CONCURRENT_REQUESTS") // len(parts))
-        changes = {"CONCURRENT_REQUESTS": share, "ENGINE_DOMAINS": domains, "PROGRESS_TO": tell}
+        changes: dict[str, Any] = {
+            "CONCURRENT_REQUESTS": share,
+            "ENGINE_DOMAINS": domains,
+            "PROGRESS_TO": tell,
+        }
+        if own["WARC_CAPTURE"]:
+            changes["WARC_CAPTURE"] = warc.part_of(Path(own["WARC_CAPTURE"]), number)
         own.update(changes, priority="cmdline")
         return _engine(own, sites, hosts, before, 0)
 
@@ -221,7 +238,7 @@ def _side_by_side(
 
     configure_logging(settings)
     bar = Bar(sum(councils_in(sites) for sites, _ in parts))
-    ends, stopped = side_by_side([partial(work, part) for part in parts], show)
+    ends, stopped = side_by_side([partial(work, number) for number in range(len(parts))], show)
     bar.close()
     told = [each for _, each in ends if each is not None]
     orphans = []

@@ -21,8 +21,9 @@ from spiders.leads import Leads, leads_of
 from spiders.read import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Mapping
+    from collections.abc import Collection, Mapping
 
+    from spiders.frontier import Seen
     from spiders.scan import Page
 
 RULES = Path(__file__).parents[1] / "data" / "rules" / "blocked.toml"
@@ -199,11 +200,11 @@ def read_for_crawl(
     answer: Answer,
     known: Collection[str],
     most_links: int,
-    seen: Container[str] = (),
+    seen: Seen | None = None,
 ) -> Reading:
     """What a crawl needs of one answer; its page leads on by its first `most_links` links.
 
-    Of those it leaves out the URLs that were `seen` already.
+    Of those it leaves out what was `seen` already, and adds to it.
     """
     fetch, page = read_page(asked, answer, known)
     observations, fetch.observations = fetch.observations, []

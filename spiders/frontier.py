@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, ur
 from pipeline.domains import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection
 
 RULES = Path(__file__).parents[1] / "data" / "rules" / "follow.toml"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -68,8 +68,8 @@ class Rules:
     depth_cost: int
 
     def weight(self, url: str, text: str) -> int:
-        """How promising a link is: the highest weight of the rules that fit, 0 if none does."""
-        return max(self.weight_of_path(urlsplit(url).path), self.weight_of_text(text))
+        """How promising a normalised link is: the highest weight that fits, 0 if none does."""
+        return max(self.weight_of_path(path_of(url)), self.weight_of_text(text))
 
     def weight_of_path(self, path: str) -> int:
         """How promising a link is by its path alone."""
@@ -178,6 +178,11 @@ def load_rules(path: Path = RULES) -> Rules:
     )
 
 
+def path_of(url: str) -> str:
+    """The path of a normalised URL."""
+    return url[url.index("/", len("https://")) :].partition("?")[0]
+
+
 def _need(path: Path, row: dict[str, Any], key: str) -> Any:
     if key not in row:
         raise FollowError(f"{path}: a row has no {key!r}: {row}; write {key} = …")
@@ -225,6 +230,20 @@ class Limits:
 
 
 @dataclass(slots=True)
+class Seen:
+    """What a visit has met.
+
+    Attributes:
+        urls: Those that were in the queue, or refused: to offer one again changes nothing.
+        hrefs: As written, those that lead to one of them or nowhere, by the root of the pages on
+            which they do: a menu comes again on every page.
+    """
+
+    urls: set[str] = field(default_factory=set)
+    hrefs: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Frontier:
     """The links of one council that wait to be followed, the most promising first.
 
@@ -235,7 +254,7 @@ class Frontier:
     limits: Limits
     refused: Counter[str] = field(default_factory=Counter)
     asked: int = 0
-    _seen: set[str] = field(default_factory=set)
+    seen: Seen = field(default_factory=Seen)
     _heap: list[tuple[int, int, Task]] = field(default_factory=list)
     _order: int = 0
 
@@ -245,12 +264,12 @@ class Frontier:
         `url` is normalised. A link that was seen or promises nothing is no refusal; what a rule or
         limit keeps out is counted in `refused`.
         """
-        if url in self._seen:
+        if url in self.seen.urls:
             return None
         weight = self.rules.weight(url, text)
         if weight == 0:
             return None
-        self._seen.add(url)
+        self.seen.urls.add(url)
         reason = self._refusal(url, depth, purpose)
         if reason:
             self.refused[reason] += 1
@@ -261,14 +280,9 @@ class Frontier:
         heapq.heappush(self._heap, (priority, self._order, task))
         return task
 
-    @property
-    def seen(self) -> Container[str]:
-        """The URLs that were in the queue, or refused: to offer one again changes nothing."""
-        return self._seen
-
     def pass_over(self, url: str) -> None:
         """Never take this URL: it is no page of the site."""
-        self._seen.add(url)
+        self.seen.urls.add(url)
 
     def _refusal(self, url: str, depth: int, purpose: str) -> str | None:
         if depth > self.limits.depth:
@@ -292,7 +306,7 @@ class Frontier:
 
     def take(self, url: str) -> bool:
         """Take a URL out of the queue, because it was asked for; whether it stood there."""
-        self._seen.add(url)
+        self.seen.urls.add(url)
         kept = [entry for entry in self._heap if entry[2].url != url]
         found = len(kept) < len(self._heap)
         if found:

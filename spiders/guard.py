@@ -570,7 +570,8 @@ class PatientRetries(RetryMiddleware):
 
     async def process_request(self, request: Request) -> None:
         """Hold a request that is made again until its wait is over."""
-        await asyncio.sleep(request.meta.pop("wait", 0))
+        if wait := request.meta.pop("wait", 0):
+            await asyncio.sleep(wait)
 
     def process_response(
         self, request: Request, response: Response, _spider: Spider | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.domains import site_of
 from spiders.document import text_of
-from spiders.frontier import LONGEST_PATH, LONGEST_TEXT, load_rules
+from spiders.frontier import LONGEST_PATH, LONGEST_TEXT, Seen, load_rules, path_of
 from spiders.target import LONGEST_HREF, REMEMBERED, target_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Links that lead to the same address from every page of a site.
 _FROM_ANYWHERE = ("/", "http://", "https://", "#", "mailto:", "tel:")
+_MOST_HREFS, _SHORT_HREF = 500, 200  # remembered for a visit, and characters of each
 _WITHIN = frozenset({"internal", "short"})
 
 
@@ -42,7 +43,7 @@ class Leads:
 
 
 def leads_of(
-    page: Page, url: str, own: Container[str], most_links: int, seen: Container[str] = ()
+    page: Page, url: str, own: Container[str], most_links: int, seen: Seen | None = None
 ) -> Leads:
     """Where the page at `url` leads by its first `most_links` links.
 
@@ -50,23 +51,28 @@ def leads_of(
     `seen` on another page.
     """
     short = load_rules().short_links(url, [o.href for o in page.observations])
-    return Leads(page.refresh, _promising(page, own, most_links, seen), short)
+    return Leads(page.refresh, _promising(page, own, most_links, seen or Seen()), short)
 
 
 def _promising(
-    page: Page, own: Container[str], most_links: int, seen: Container[str]
+    page: Page, own: Container[str], most_links: int, seen: Seen
 ) -> list[tuple[str, str]]:
     base = page.base_url
     root = load_rules().normalise("/", base) or base
     links: dict[str, str] = {}
     settled: set[str] = set()  # hrefs of which no other text is asked
+    nowhere = seen.hrefs.setdefault(root, set())
     for element, href in page.links[:most_links]:
-        if href in settled:
+        if href in nowhere or href in settled or href[:1] == "#":
             continue
         # Most links are the same from every page of a site, so that they are remembered.
         find = _lead if len(href) <= LONGEST_HREF else _lead_of
         lead = find(href, root if href.startswith(_FROM_ANYWHERE) else base)
-        if lead is None or lead[0] in seen or lead[0] in links or lead[1] not in own:
+        if lead is None or lead[0] in seen.urls:
+            again = len(nowhere) < _MOST_HREFS and len(href) <= _SHORT_HREF
+            (nowhere if again and href.startswith(_FROM_ANYWHERE) else settled).add(href)
+            continue
+        if lead[0] in links or lead[1] not in own:
             settled.add(href)
             continue
         url, _, promises = lead
@@ -83,8 +89,7 @@ def _lead_of(href: str, base_url: str) -> tuple[str, str, bool] | None:
     url = None if target == "none" else load_rules().normalise(href.strip(), base_url)
     if url is None:
         return None
-    path = url[url.index("/", len("https://")) :].partition("?")[0]
-    promises = _promises_by_path(path[:LONGEST_PATH])
+    promises = _promises_by_path(path_of(url)[:LONGEST_PATH])
     return url, site if target in _WITHIN else site_of(url), promises
 
 

@@ -25,8 +25,10 @@ from spiders.leads import Leads
 from spiders.read import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection
     from types import TracebackType
+
+    from spiders.frontier import Seen
 
 _SIZE = struct.Struct("!I")
 _SIZES = struct.Struct("!II")  # of what is asked, and of the body, which is not packed again
@@ -70,7 +72,7 @@ class Readers:
         self._readers = [_Reader(most_links) for _ in range(count)]
 
     def read_here(
-        self, asked: Asked, answer: Answer, known: Collection[str], seen: Container[str]
+        self, asked: Asked, answer: Answer, known: Collection[str], seen: Seen
     ) -> Reading | None:
         """What extract.read_for_crawl makes of an answer; None where another process has time."""
         if self._readers and min(map(_Reader.waiting, self._readers)) <= _BACKLOG:

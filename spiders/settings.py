@@ -46,14 +46,14 @@ CONCURRENT_REQUESTS_PER_DOMAIN = 1
 DOWNLOAD_DELAY = 1.0  # seconds from an answer to the next question
 DOWNLOAD_DELAY_JITTER = 0  # jitter would go below the delay that we promise
 CRAWL_DELAY_LIMIT = 30  # seconds; a site that wants more is asked for its home page alone
-CONCURRENT_ITEMS = 4  # a callback gives one request, a hundred tasks each would be waste
+CONCURRENT_ITEMS = 1  # a callback gives one request, a hundred tasks each would be waste
+WARN_ON_GENERATOR_RETURN_VALUE = False  # mypy tells; this would look at each answer
 ENGINES: int | None = None  # processes that visit sites side by side; by default one for each core
 ENGINE_DOMAINS: frozenset[str] | None = None  # what one of them may ask (run.py); None for all
 READERS: int | None = None  # that read for a lone engine; by default every core but its own
 PROCESSES_FROM_SITES = 100  # below, one process does it all: another takes long to start
 PROGRESS_TO: Any = None  # what is called with the counts of an engine (monitor.py), else a bar
-SCHEDULER_PRIORITY_QUEUE = "scrapy.pqueues.ScrapyPriorityQueue"  # one request a site: no sorting
-DUPEFILTER_CLASS = "scrapy.dupefilters.BaseDupeFilter"  # the frontier knows what it has seen
+SCHEDULER = "spiders.light.Scheduler"  # one request a site: no sorting, and none comes twice
 
 # Robots. Our own reading of RFC 9309, in guard.RobotsGuard; Scrapy's stays off.
 ROBOTSTXT_OBEY = False
@@ -166,5 +166,6 @@ EXTENSIONS: dict[str, int | None] = {
 
 LOG_LEVEL = "INFO"
 LOG_VERSIONS: list[str] = []
+STATS_CLASS = "spiders.light.Stats"
 STATS_DUMP = False  # run.json carries the counts
 DOWNLOADER_STATS = False  # it takes every request and answer apart to count their headers' bytes

@@ -12,9 +12,11 @@ import os
 import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from glob import escape
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
+from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scrapy.downloadermiddlewares.httpcache import HttpCacheMiddleware
@@ -264,6 +266,38 @@ def _index(file: BinaryIO, path: Path) -> Iterator[tuple[str, _Entry]]:
             yield f"{method} {url}", _Entry(archive.get_record_offset(), failure, date)
     except (ArchiveLoadFailed, EOFError, OSError) as error:
         raise WarcError(f"{path}: not a whole WARC file ({error}); capture again") from error
+
+
+def part_of(path: Path, number: int) -> Path:
+    """Where one of several engines writes its part of a capture, until they are gathered."""
+    return path.with_name(f"{_parts(path)}{number}")
+
+
+def _parts(path: Path) -> str:
+    return f".{path.name}.part"
+
+
+def gather(path: Path) -> None:
+    """Append what several engines captured, of this run or one that was killed, and remove it.
+
+    Raises:
+        WarcError: It cannot be written; the parts stay.
+    """
+    parts = sorted(path.parent.glob(f"{escape(_parts(path))}*"))
+    try:
+        for part in [path, *parts] if parts else ():
+            repair(part)
+        for part in parts:
+            with part.open("rb") as file, path.open("ab") as whole:
+                copyfileobj(file, whole, _BLOCK)
+                whole.flush()
+                os.fsync(whole.fileno())
+            part.unlink()
+    except OSError as error:
+        raise WarcError(
+            f"{path}: cannot append {len(parts)} part(s) of the capture ({error}); they stay "
+            "beside it, and a crawl with --capture and --resume appends them"
+        ) from error
 
 
 def repair(path: Path) -> int:

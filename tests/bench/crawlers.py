@@ -154,6 +154,7 @@ def null_callback(port: int, sites: int) -> int:
     from scrapy.settings import Settings
 
     from spiders.engines import light_collection, set_fast_loop
+    from spiders.light import Signals
 
     class Handler(AiohttpDownloadHandler):
         def __init__(self, crawler: Any) -> None:
@@ -185,7 +186,9 @@ def null_callback(port: int, sites: int) -> int:
     set_fast_loop()
     process = AsyncCrawlerProcess(settings)
     begin()
-    process.crawl(Null)
+    crawler = process.create_crawler(Null)
+    crawler.signals = Signals(crawler)
+    process.crawl(crawler)
     with light_collection():
         process.start()
     return Null.pages

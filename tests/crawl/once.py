@@ -1,6 +1,7 @@
 """A crawl in a process of its own, to be killed: `python -m tests.crawl.once OUT PROXY HOST…`.
 
-With RESUME in the environment it goes on where an earlier one stopped; ENGINES is the setting.
+With RESUME in the environment it goes on where an earlier one stopped; ENGINES is the setting,
+and CAPTURE the file to write answers to.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 
 def main(out: str, proxy: str, *hosts: str) -> int:
+    capture = os.environ.get("CAPTURE")
     report = crawl(
         register(*hosts),
         Path(out),
+        capture=Path(capture) if capture else None,
         proxy=proxy,
         resume="RESUME" in os.environ,
         crawl_id="test",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -14,12 +15,13 @@ import pytest
 from scrapy.settings import Settings
 
 from pipeline.register import Hosts
-from spiders import journal
+from spiders import journal, warc
 from spiders.council_site import CouncilSite, sites_of
 from spiders.engines import engines_for, parts_of
 from spiders.extract import read_for_crawl
 from spiders.gate import TURNED_AWAY
 from spiders.monitor import Monitor
+from spiders.warc import WarcError
 from tests.crawl.once import start, wait_for_lines
 from tests.crawl.web import Reply, Web, outcome, page, redirect, register, timeless, visit
 
@@ -74,6 +76,28 @@ def test_two_engines_record_and_report_what_one_does(web: Web, tmp_path: Path) -
     assert counts[0] == counts[1]
 
 
+def replayed(web: Web, capture: Path) -> list[dict[str, Any]]:
+    """The lines of a crawl that is replayed from a capture, of which no part is left over."""
+    assert list(capture.parent.glob(".*.part*")) == []
+    folder = capture.parent / f"replay of {capture.name}"
+    report, lines = visit(web, folder, register(*HOSTS), replay=capture, proxy=None)
+    assert report.problems == ()
+    return lines
+
+
+def test_what_both_capture_is_one_file_and_replays_to_the_same_lines(
+    web: Web, tmp_path: Path
+) -> None:
+    fill(web)
+    web.put(HOSTS[0], "/news/0", Reply(b"no", 503))
+    capture = tmp_path / "c.warc.gz"
+    quick = {"RETRY_BACKOFF": 0.01, "capture": capture}
+    report, live = visit(web, tmp_path / "c", register(*HOSTS), **TWO, **quick)
+    assert report.problems == ()
+    assert sorted(map(json.dumps, replayed(web, capture))) == sorted(map(json.dumps, live))
+    assert warc.repair(capture) == 0
+
+
 def test_a_host_that_several_sites_lead_to_is_asked_at_its_pace(web: Web, tmp_path: Path) -> None:
     for host in HOSTS:
         short = {f"http://bit.ly/{host[4:8]}{n}": "Facebook" for n in range(2)}
@@ -115,11 +139,13 @@ def test_what_an_engine_dies_of_costs_no_site(
         return read_for_crawl(asked, answer, *rest)
 
     monkeypatch.setattr("spiders.readers.read_for_crawl", die)
-    report, lines = visit(web, tmp_path / "c", register(*HOSTS), **TWO)
+    capture = tmp_path / "c.warc.gz"
+    report, lines = visit(web, tmp_path / "c", register(*HOSTS), capture=capture, **TWO)
     assert (report.problems, report.finished) == ((), True)
     assert timeless(lines) == timeless(expected)
     assert report.outcomes == {"ok": 36, "not_found": 12}
     assert web.paths(HOSTS[2]).count("/news/1") == 3  # of the whole crawl, the dead, the last
+    assert timeless(replayed(web, capture)) == timeless(expected)
 
 
 def test_a_fault_and_a_full_disk_of_one_engine_are_the_crawls(
@@ -170,6 +196,16 @@ def test_each_notes_who_turned_it_away(web: Web, tmp_path: Path) -> None:
     assert report.report["not_today"] == ["AVON", "TEAL"]
 
 
+def test_a_capture_that_cannot_be_gathered_stays_in_parts(tmp_path: Path) -> None:
+    capture = tmp_path / "c.warc.gz"
+    capture.mkdir()  # no file that could be written to
+    part = warc.part_of(capture, 1)
+    part.write_bytes(gzip.compress(b"WARC/1.1"))
+    with pytest.raises(WarcError, match=r"c\.warc\.gz: cannot append 1 part.*--resume"):
+        warc.gather(capture)
+    assert part.exists()
+
+
 # Signals and kills -------------------------------------------------------------------------------
 
 
@@ -215,13 +251,16 @@ def test_a_signal_before_the_first_request_stops_it_too(
 def test_engines_end_with_the_process_that_began_them(web: Web, tmp_path: Path, after: int) -> None:
     fill(web)
     _, undisturbed = visit(web, tmp_path / "whole", register(*HOSTS))
-    process = _start(web, tmp_path / "c")
+    capture = tmp_path / "c.warc.gz"
+    process = _start(web, tmp_path / "c", CAPTURE=str(capture))
     wait_for_lines(tmp_path / "c", after, process)
     process.kill()
     process.wait()
     assert (tmp_path / "c" / journal.PAGES).read_bytes().count(b"\n") < len(undisturbed)
-    assert _start(web, tmp_path / "c", RESUME="1").wait() == 0
+    assert list(tmp_path.glob(".c.warc.gz.part*"))
+    assert _start(web, tmp_path / "c", RESUME="1", CAPTURE=str(capture)).wait() == 0
     assert timeless(list(journal.read(tmp_path / "c" / journal.PAGES))) == timeless(undisturbed)
+    assert timeless(replayed(web, capture)) == timeless(undisturbed)
 
 
 def test_a_line_that_an_engine_left_torn_is_cut_out_of_the_next(web: Web, tmp_path: Path) -> None:
@@ -255,7 +294,7 @@ def settings(**changes: Any) -> Settings:
         (99, {}, 1),
         (382, {"ENGINES": 3}, 3),
         (2, {"ENGINES": 3}, 2),
-        (382, {"WARC_CAPTURE": "a.warc.gz"}, 1),
+        (382, {"WARC_CAPTURE": "a.warc.gz"}, 2),
         (382, {"WARC_REPLAY": "a.warc.gz"}, 1),
         (382, {"RENDER": True, "ENGINES": 2}, 1),
     ],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spiders.extract import Answer, Asked, Reading, read_for_crawl
+from spiders.frontier import Seen
 from spiders.readers import ReaderError, Readers, readers_for
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def test_a_process_reads_a_page_as_it_is_read_here() -> None:
 
 def test_a_page_is_read_here_where_no_process_is_to_read_it() -> None:
     expected = read_for_crawl(asked(), answer(), KNOWN, MOST)
-    assert Readers(0, MOST).read_here(asked(), answer(), KNOWN, frozenset()) == expected
-    assert Readers(1, MOST).read_here(asked(), answer(), KNOWN, frozenset()) is None
+    assert Readers(0, MOST).read_here(asked(), answer(), KNOWN, Seen()) == expected
+    assert Readers(1, MOST).read_here(asked(), answer(), KNOWN, Seen()) is None
 
 
 def test_what_its_site_has_seen_is_no_lead() -> None:
@@ -71,7 +72,7 @@ def test_what_its_site_has_seen_is_no_lead() -> None:
     assert first.leads is not None
     contact, news = "http://www.oakshire.example/contact", "http://www.oakshire.example/news"
     assert [url for url, _ in first.leads.links] == [news, contact]
-    again = read_for_crawl(site, answer(), KNOWN, MOST, {news})
+    again = read_for_crawl(site, answer(), KNOWN, MOST, Seen({news}))
     assert again == replace(first, leads=replace(first.leads, links=first.leads.links[1:]))
 
 
