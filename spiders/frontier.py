@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 from pipeline.domains import origin_of
@@ -45,8 +45,7 @@ class FollowError(ValueError):
     """The rules file cannot be used; the message names file, row and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One request to make: its normalised URL, why, and how deep below the home page it is."""
 
     url: str
@@ -55,7 +54,7 @@ class Task:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
     """The follow rules, compiled: words to weights, and patterns that refuse or drop."""
 
@@ -73,16 +72,14 @@ class Rules:
 
     def weight_of_path(self, path: str) -> int:
         """How promising a link is by its path alone."""
-        path = path[:LONGEST_PATH]
-        leaf = path.rpartition("/")[2].lower()
-        words = _words(unquote(path)[:LONGEST_TEXT])
-        return max(self._phrases(words), self.weights.get((leaf,), 0))
+        return _weight_of_path(self, path[:LONGEST_PATH])
 
     def weight_of_text(self, text: str) -> int:
         """How promising a link is by its text alone."""
-        return self._phrases(_words(text[:LONGEST_TEXT]))
+        return _weight_of_text(self, text[:LONGEST_TEXT])
 
-    def _phrases(self, words: tuple[str, ...]) -> int:
+    def phrases(self, words: tuple[str, ...]) -> int:
+        """The highest weight of the phrases among words."""
         best = 0
         if self.starts.keys().isdisjoint(words):
             return best  # as nearly always: told at once
@@ -94,14 +91,14 @@ class Rules:
 
     def refusal(self, url: str) -> str | None:
         """Name of the rule that forbids to follow a normalised URL, or None."""
-        parts = urlsplit(url)
+        path, query = path_of(url), url.partition("?")[2]
         for name, part, pattern in self.refusals:
-            if pattern.search(parts.path if part == "path" else parts.query):
+            if pattern.search(path if part == "path" else query):
                 return name
-        segments = [segment for segment in parts.path.split("/") if segment]
+        segments = [segment for segment in path.split("/") if segment]
         if len(segments) > _SEGMENTS:
             return "deep_path"
-        if any(count >= _REPEATS for count in Counter(segments).values()):
+        if len(segments) >= _REPEATS and max(Counter(segments).values()) >= _REPEATS:
             return "repeated_path"
         return None
 
@@ -178,6 +175,19 @@ def load_rules(path: Path = RULES) -> Rules:
     )
 
 
+# The words of a menu come again on every page, and its paths on the sites of one maker.
+@lru_cache(maxsize=8_192)
+def _weight_of_path(rules: Rules, path: str) -> int:
+    leaf = path.rpartition("/")[2].lower()
+    words = _words(unquote(path)[:LONGEST_TEXT])
+    return max(rules.phrases(words), rules.weights.get((leaf,), 0))
+
+
+@lru_cache(maxsize=16_384)
+def _weight_of_text(rules: Rules, text: str) -> int:
+    return rules.phrases(_words(text))
+
+
 def path_of(url: str) -> str:
     """The path of a normalised URL."""
     return url[url.index("/", len("https://")) :].partition("?")[0]
@@ -209,7 +219,6 @@ def _origin_at(origin: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=8_192)
 def _words(text: str) -> tuple[str, ...]:
     """The words of a text or path, without case and accents."""
     plain = text.casefold()

@@ -61,10 +61,12 @@ def entry(
 
     `observations` are those of the fetch as they are written, where that was done already.
     """
-    head = _ENCODER.encode({name: getattr(fetch, name) for name in _FETCH})
+    told = {name: getattr(fetch, name) for name in _FETCH}
+    # A quote within a value is escaped, so that this stands where it is a name.
+    head, links_named, found = _ENCODER.encode(told | {"links": links}).partition(',"links":')
     if observations is None:
         observations = observations_as_written(fetch.observations)
-    line = f'{head[:-1]},"observations":{observations},"links":{_ENCODER.encode(links)}}}\n'
+    line = f'{head},"observations":{observations}{links_named}{found}\n'
     # Half a character, as a script may name, has no UTF-8: it is written as JSON's escape of it.
     return (fetch.council_id, fetch.url, fetch.purpose), line.encode("utf-8", "backslashreplace")
 

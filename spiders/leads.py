@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.domains import site_of
 from spiders.document import text_of
-from spiders.frontier import LONGEST_PATH, LONGEST_TEXT, Seen, load_rules, path_of
+from spiders.frontier import Seen, load_rules, path_of
 from spiders.target import LONGEST_HREF, REMEMBERED, target_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _promising(
     page: Page, own: Container[str], most_links: int, seen: Seen
 ) -> list[tuple[str, str]]:
     base = page.base_url
-    root = load_rules().normalise("/", base) or base
+    rules = load_rules()
+    root = rules.normalise("/", base) or base
     links: dict[str, str] = {}
     settled: set[str] = set()  # hrefs of which no other text is asked
     nowhere = seen.hrefs.setdefault(root, set())
@@ -77,7 +78,7 @@ def _promising(
             continue
         url, _, promises = lead
         text = _text(element)
-        if promises or _promises_by_text(text[:LONGEST_TEXT]):
+        if promises or rules.weight_of_text(text) > 0:
             links[url] = text
     return list(links.items())
 
@@ -89,21 +90,11 @@ def _lead_of(href: str, base_url: str) -> tuple[str, str, bool] | None:
     url = None if target == "none" else load_rules().normalise(href.strip(), base_url)
     if url is None:
         return None
-    promises = _promises_by_path(path_of(url)[:LONGEST_PATH])
+    promises = load_rules().weight_of_path(path_of(url)) > 0
     return url, site if target in _WITHIN else site_of(url), promises
 
 
 _lead = lru_cache(maxsize=REMEMBERED)(_lead_of)
-
-
-@lru_cache(maxsize=8_192)
-def _promises_by_path(path: str) -> bool:
-    return load_rules().weight_of_path(path) > 0
-
-
-@lru_cache(maxsize=16_384)
-def _promises_by_text(text: str) -> bool:
-    return load_rules().weight_of_text(text) > 0
 
 
 def _text(element: etree._Element) -> str:
