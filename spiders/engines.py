@@ -75,17 +75,14 @@ def visit(settings: Settings, sites: list[Site], hosts: Hosts, before: Record) -
     Raises:
         WarcError: A capture could not be written whole.
     """
-    capture = Path(settings["WARC_CAPTURE"]) if settings["WARC_CAPTURE"] else None
-    if capture:
-        warc.gather(capture)  # what a run that was killed left
     count = engines_for(len(sites), settings)
     if count == 1:
         return _engine(settings, sites, hosts, before, _readers(settings, len(sites)))
     before.path.touch()
     parts = parts_of(sites, hosts, count)
     told, has_died = _side_by_side(settings, parts, hosts, before)
-    if capture:
-        warc.gather(capture)
+    if settings["WARC_CAPTURE"]:
+        warc.gather(Path(settings["WARC_CAPTURE"]))
     left = {home for each in told for home in each.left}
     if not left or any(each.reason not in {FINISHED, DIED} for each in told):
         return together(told)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scrapy.settings import Settings
 
 from pipeline.register import Hosts
-from spiders import gate, journal, memory
+from spiders import gate, journal, memory, warc
 from spiders import render as browser
 from spiders.archive import Tally, homes_of, mine
 from spiders.council_site import sites_of
@@ -85,12 +85,10 @@ def crawl(
         RunError: `out` holds a crawl already and `resume` is not set, or there is none to resume.
         RecallError: `known` cannot be read.
         SettingsError, TurnedAwayError: What the gate is given cannot be used.
+        WarcError: `capture` cannot be written.
         RenderError: `render` is set, and there is no browser that works.
     """
-    if known and (capture or replay):
-        raise RunError("a capture holds every page whole: leave out what earlier crawls learned")
-    if capture and replay:
-        raise RunError("a replay is not captured again: give --capture or --replay")
+    _vet_files(known, capture, replay)
     chosen = _settings(settings, max_pages, capture, replay, proxy, now)
     if render:
         chosen.set("RENDER", True, priority="cmdline")
@@ -100,6 +98,8 @@ def crawl(
     pages = out / journal.PAGES
     before, torn = _earlier(pages, resume)
     resting = _resting(out, chosen, now)
+    if capture:
+        warc.gather(capture)  # what a killed run left; and what cannot be written is said now
     crawl_id = crawl_id or stamp(now()).translate(str.maketrans("", "", "-:"))
     out.mkdir(parents=True, exist_ok=True)
     hosts = Hosts(rows if register is None else register)
@@ -124,6 +124,13 @@ def crawl(
         grown = pages.stat().st_size - before.end
         report |= report_of(told, councils_in(sites), grown, chosen["CRAWL_HOURS"])
     return _ended(out, head, report)
+
+
+def _vet_files(known: Path | None, capture: Path | None, replay: Path | None) -> None:
+    if known and (capture or replay):
+        raise RunError("a capture holds every page whole: leave out what earlier crawls learned")
+    if capture and replay:
+        raise RunError("a replay is not captured again: give --capture or --replay")
 
 
 def _settings(

@@ -278,25 +278,27 @@ def _parts(path: Path) -> str:
 
 
 def gather(path: Path) -> None:
-    """Append what several engines captured, of this run or one that was killed, and remove it.
+    """Append to a capture what several engines wrote, of this run or one that was killed.
 
     Raises:
         WarcError: It cannot be written; the parts stay.
     """
-    parts = sorted(path.parent.glob(f"{escape(_parts(path))}*"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = sorted(path.parent.glob(f"{escape(_parts(path))}[0-9]*"))
         for part in [path, *parts] if parts else ():
             repair(part)
-        for part in parts:
-            with part.open("rb") as file, path.open("ab") as whole:
-                copyfileobj(file, whole, _BLOCK)
+        with path.open("ab") as whole:
+            for part in parts:
+                with part.open("rb") as file:
+                    copyfileobj(file, whole, _BLOCK)
                 whole.flush()
                 os.fsync(whole.fileno())
-            part.unlink()
+                part.unlink()
     except OSError as error:
         raise WarcError(
-            f"{path}: cannot append {len(parts)} part(s) of the capture ({error}); they stay "
-            "beside it, and a crawl with --capture and --resume appends them"
+            f"{path}: the capture cannot be written ({error.strerror}); make room, or give another "
+            "file. What engines wrote stays beside it, and the next crawl with --capture appends it"
         ) from error
 
 

@@ -201,7 +201,7 @@ def test_a_capture_that_cannot_be_gathered_stays_in_parts(tmp_path: Path) -> Non
     capture.mkdir()  # no file that could be written to
     part = warc.part_of(capture, 1)
     part.write_bytes(gzip.compress(b"WARC/1.1"))
-    with pytest.raises(WarcError, match=r"c\.warc\.gz: cannot append 1 part.*--resume"):
+    with pytest.raises(WarcError, match=r"c\.warc\.gz: .* cannot be written .*give another file"):
         warc.gather(capture)
     assert part.exists()
 

@@ -171,6 +171,19 @@ def test_a_torn_capture_is_cut_back_to_its_last_whole_record(web: Web, tmp_path:
     assert captured.read_bytes() == whole
 
 
+def test_a_capture_that_cannot_be_written_is_said_before_anything_is_asked(
+    web: Web, tmp_path: Path
+) -> None:
+    _fill(web)
+    with pytest.raises(warc.WarcError, match="cannot be written"):
+        visit(web, tmp_path / "c", register(HOSTS[0]), capture=tmp_path)
+    assert web.asked == []
+    assert not (tmp_path / "c").exists()
+    there = tmp_path / "captures" / "c.warc.gz"  # a folder that is not there yet
+    visit(web, tmp_path / "c", register(HOSTS[0]), capture=there)
+    assert there.stat().st_size > 0
+
+
 def test_a_capture_is_not_replayed_and_captured_at_once(web: Web, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="--capture or --replay"):
         visit(

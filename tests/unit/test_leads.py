@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spiders.frontier import Seen
 from spiders.leads import Leads, leads_of
 from spiders.scan import scan
 
@@ -71,3 +72,23 @@ def test_short_links_and_a_refresh_are_leads() -> None:
     refresh = '<meta http-equiv="Refresh" content="0; url=/home">'
     found = leads(f'{refresh}<a href="https://bit.ly/3abc">Our page</a>')
     assert found == Leads("https://www.avonbrook.example/home", [], ["https://bit.ly/3abc"])
+
+
+def test_a_menu_is_looked_at_once_for_each_root_of_a_site() -> None:
+    menu = '<a href="/news">News</a><a href="news">News</a><a href="/bins">Bins</a>'
+    other = "http://www.avonbrook.example/"
+    seen = Seen({"https://www.avonbrook.example/news"})
+    for _ in range(2):
+        at_home = leads_of(scan(menu.encode(), BASE), BASE, OWN, 100, seen)
+        assert at_home.links == [("https://www.avonbrook.example/council/news", "News")]
+        elsewhere = leads_of(scan(menu.encode(), other), other, OWN, 100, seen)
+        assert elsewhere.links == [("http://www.avonbrook.example/news", "News")]
+    assert seen.hrefs["https://www.avonbrook.example/"] == {"/news"}
+
+
+def test_a_hostile_menu_is_not_remembered_whole() -> None:
+    hrefs = [f"/news/{number}" for number in range(2_000)] + ["/news/" + "x" * 1_000]
+    seen = Seen({f"https://www.avonbrook.example{href}" for href in hrefs})
+    menu = "".join(f'<a href="{href}">News</a>' for href in hrefs).encode()
+    assert leads_of(scan(menu, BASE), BASE, OWN, 5_000, seen).links == []
+    assert sum(map(len, seen.hrefs["https://www.avonbrook.example/"])) < 500 * 200

@@ -358,3 +358,13 @@ def test_page_made_in_the_browser_is_an_empty_shell() -> None:
 )
 def test_page_with_text_is_no_shell(markup: str) -> None:
     assert not scan(markup.encode(), BASE).is_empty_shell
+
+
+def test_a_page_is_the_same_whatever_pages_of_its_site_came_before() -> None:
+    head = '<link rel="canonical" href="/a"><link rel="me" href="/a">'
+    pages = ['<body><a href="/a">A</a><a href="/b">B</a></body>', f"{head}<a href='/a'>A</a>"]
+    alone = [scan(page.encode(), f"https://www.{n}.example/") for n, page in enumerate(pages)]
+    together = [scan(page.encode(), "https://www.oakshire.example/") for page in pages]
+    for one, other in zip(alone, together, strict=True):
+        assert one.observations == other.observations
+        assert [(e.tag, href) for e, href in one.links] == [(e.tag, h) for e, h in other.links]
