@@ -681,7 +681,9 @@ class BoundedDecoding(HttpCompressionMiddleware):
             flags = [*flags, "dataloss"]
             if self.stats:
                 self.stats.inc_value("guard/broken_encoding")
-        return response.replace(body=decoded.body, flags=flags)
+        plain = response.replace(body=decoded.body, flags=flags, headers=None)
+        plain.headers = response.headers  # as they are: a copy would be taken apart again
+        return plain
 
 
 _LOOK_AGAIN = 0.01  # seconds
