@@ -87,8 +87,10 @@ def read(path: Path, start: int = 0, end: int | None = None) -> Iterator[Line]:
             try:
                 line = json.loads(raw)
             except ValueError as error:
+                file.seek(0)
+                line_number = number + file.read(start).count(b"\n")
                 raise JournalError(
-                    f"{path}, line {number}: not a whole record ({error}); "
+                    f"{path}, line {line_number}: not a whole record ({error}); "
                     "crawl again with --resume, which cuts out torn lines"
                 ) from error
             yield line
