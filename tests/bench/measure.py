@@ -1,8 +1,9 @@
-"""What the benchmarks share: a clock, and when two writings of an account are one."""
+"""What the benchmarks share: a clock, what cores are worth, when two writings are one account."""
 
 from __future__ import annotations
 
 import timeit
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -25,6 +26,24 @@ def best_in_turn(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     for _ in range(rounds):
         best = {name: min(best[name], best_seconds(job, 1)) for name, job in jobs.items()}
     return best
+
+
+def two_cores() -> list[Row]:
+    """How much more two processes do than one, of a loop in registers: no program gains more.
+
+    Cores that are halves of one, or shared with strangers, are worth less than two.
+    """
+    alone = together = 0.0
+    with get_context("spawn").Pool(2) as pool:
+        pool.map(_loop, range(2), chunksize=1)
+        for turn in range(20):  # in turn, over some seconds: what they are worth changes
+            alone += pool.apply(_loop, (turn,))
+            together += max(pool.map(_loop, range(2), chunksize=1))
+    return [{"a loop in": "two processes", "of one": 2 * alone / together}]
+
+
+def _loop(_turn: int) -> float:
+    return best_seconds(lambda: sum(range(5_000_000)), 1)
 
 
 def name_of(account: str) -> str:
