@@ -266,14 +266,9 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             raise AddressRefusedError(f"{address[0]} is not a public address")
         return socket.socket(family, kind, protocol)
 
-    def _iter_body_chunks(  # type: ignore[override]  # the parent's needs no self
+    async def _iter_body_chunks(  # type: ignore[override]  # the parent's needs no self
         self, response: _ClientResponse
     ) -> AsyncIterator[bytes]:
-        if (response.content_length or self._large_bytes + 1) <= self._large_bytes:
-            return response.content.iter_any()  # no more than that comes
-        return self._iter_large(response)
-
-    async def _iter_large(self, response: _ClientResponse) -> AsyncIterator[bytes]:
         received = 0
         async for chunk in response.content.iter_any():
             received += len(chunk)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spiders.scan import Page
 
 # Links that lead to the same address from every page of a site.
-_FROM_ANYWHERE = ("/", "http://", "https://", "#", "mailto:", "tel:")
+_FROM_ANYWHERE = ("/", "http://", "https://", "mailto:", "tel:")
 _MOST_HREFS, _SHORT_HREF = 500, 200  # remembered for a visit, and characters of each
 _WITHIN = frozenset({"internal", "short"})
 
@@ -68,10 +68,11 @@ def _promising(
             continue
         # Most links are the same from every page of a site, so that they are remembered.
         find = _lead if len(href) <= LONGEST_HREF else _lead_of
-        lead = find(href, root if href.startswith(_FROM_ANYWHERE) else base)
+        anywhere = href.startswith(_FROM_ANYWHERE)
+        lead = find(href, root if anywhere else base)
         if lead is None or lead[0] in seen.urls:
-            again = len(nowhere) < _MOST_HREFS and len(href) <= _SHORT_HREF
-            (nowhere if again and href.startswith(_FROM_ANYWHERE) else settled).add(href)
+            kept = anywhere and len(nowhere) < _MOST_HREFS and len(href) <= _SHORT_HREF
+            (nowhere if kept else settled).add(href)
             continue
         if lead[0] in links or lead[1] not in own:
             settled.add(href)

@@ -42,7 +42,6 @@ MOST_OBSERVATIONS = 2_000
 MOST_LINKS = 5_000
 MOST_MENTIONS = 1_000
 _MOST_DATA_NAMES = 40
-_MOST, _SHORT = 500, 200  # hrefs remembered for a site, and characters of each
 
 _INVISIBLE = re.compile(r"[\s\x00-\x20\u200b-\u200f\u2060\ufeff\xa0]+")
 _REFRESH = re.compile(r"^\s*[\d.]*+\s*[;,]?\s*(?:url\s*=)?\s*['\"]?\s*([^'\"\s]+)", re.IGNORECASE)
@@ -128,7 +127,6 @@ class _Scanner:
         self.site = site_of(self.base_url)
         self.standings = Standings()
         self.passed_over: set[str | None] = set()  # hrefs that lead to nothing to observe
-        self.of_site = _within(self.site)
         self.observations: dict[tuple[str, str, str, str | None], Observation] = {}
         self.truncated = False
         self.links: list[tuple[etree._Element, str]] = []
@@ -184,11 +182,10 @@ class _Scanner:
             **dict.fromkeys(elements, self._own_element),
         }
         passed_over, links = self.passed_over, self.links
-        of_site = self.of_site
         for element in self.root.iter(*handlers):
             href = element.get("href")
             # Nine links in ten end here: the name of an element costs more than its href.
-            if href not in passed_over and (href not in of_site or element.tag != "a"):
+            if href not in passed_over:
                 handlers[str(element.tag)](element)
             elif href is not None and len(links) < MOST_LINKS:
                 links.append((element, href))
@@ -202,11 +199,9 @@ class _Scanner:
             self.links.append((element, href))
         if len(href) > LONGEST_HREF:
             href = href[:LONGEST_HREF]
-        target = "none" if href[:1] == "#" else target_of(href, self.site)
+        target = target_of(href, self.site)
         if target in _NOT_OBSERVED:
             self.passed_over.add(href)
-            if target == "internal" and len(self.of_site) < _MOST and len(href) <= _SHORT:
-                self.of_site.add(href)
             return
         if len(self.observations) >= MOST_OBSERVATIONS:
             self.truncated = True
@@ -367,15 +362,6 @@ class _Scanner:
             standing = holders[bisect_right(starts, written.start) - 1]
             mechanism = standing.holder if standing.holder in _LINK_HOLDERS else "text"
             self._emit(mechanism, standing, written.href, written.hint)
-
-
-@lru_cache(maxsize=512)
-def _within(_site: str) -> set[str | None]:
-    """Hrefs that lead to nothing but the site itself: a menu comes again on each of its pages.
-
-    A scanner adds to them. It finds the same without them.
-    """
-    return set()
 
 
 _NOT_OBSERVED = frozenset({"internal", "none"})

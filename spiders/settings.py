@@ -49,7 +49,7 @@ CRAWL_DELAY_LIMIT = 30  # seconds; a site that wants more is asked for its home 
 CONCURRENT_ITEMS = 1  # a callback gives one request, a hundred tasks each would be waste
 WARN_ON_GENERATOR_RETURN_VALUE = False  # mypy tells; this would look at each answer
 ENGINES: int | None = None  # processes that visit sites side by side; by default one for each core
-ENGINE_DOMAINS: frozenset[str] | None = None  # what one of them may ask (run.py); None for all
+ENGINE_DOMAINS: frozenset[str] | None = None  # what one of them may ask (engines.py); None for all
 READERS: int | None = None  # that read for a lone engine; by default every core but its own
 PROCESSES_FROM_SITES = 100  # below, one process does it all: another takes long to start
 PROGRESS_TO: Any = None  # what is called with the counts of an engine (monitor.py), else a bar
@@ -166,6 +166,6 @@ EXTENSIONS: dict[str, int | None] = {
 
 LOG_LEVEL = "INFO"
 LOG_VERSIONS: list[str] = []
-STATS_CLASS = "spiders.light.Stats"
+STATS_CLASS = "spiders.light.Stats"  # a dozen counts for each page, without a look at each
 STATS_DUMP = False  # run.json carries the counts
 DOWNLOADER_STATS = False  # it takes every request and answer apart to count their headers' bytes

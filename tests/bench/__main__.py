@@ -28,12 +28,12 @@ PARTS: dict[str, dict[str, Callable[[], list[Row]]]] = {
     "urls": {"URL to account": urls.scores, "URLs a second": urls.speeds},
     "pages": {"Page to accounts": pages.scores, "Pages a second": pages.speeds},
     "crawl": {
-        "Two cores of this machine": two_cores,
+        "Two cores of this machine, crawling": two_cores,
         "Crawl without a pause": crawl.unthrottled,
         "Crawl at one request a second and site": crawl.politeness,
         "Crawl by number of sites": crawl.sizes,
     },
-    "mine": {"Two cores of this machine": two_cores, "Mining archives": mine.speeds},
+    "mine": {"Two cores of this machine, mining": two_cores, "Mining archives": mine.speeds},
     "pipeline": {
         "Links to accounts": pipeline.normalising,
         "Observations to a release": pipeline.releases,
