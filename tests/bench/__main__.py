@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import bodies, crawl, mine, pages, pipeline, urls
-from tests.bench.measure import two_cores
+from tests.bench.measure import turned, two_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.bench.measure import Row
 
 OUT = Path(__file__).parents[2] / "build" / "bench.json"
+_WIDEST = 8  # columns that have room side by side
 PARTS: dict[str, dict[str, Callable[[], list[Row]]]] = {
     "urls": {"URL to account": urls.scores, "URLs a second": urls.speeds},
     "pages": {"Page to accounts": pages.scores, "Pages a second": pages.speeds},
@@ -57,6 +58,7 @@ def main(names: list[str]) -> None:
 
 
 def _print(title: str, rows: list[Row]) -> None:
+    rows = turned(rows) if rows and len(rows[0]) > _WIDEST else rows
     table = Table(title=title, title_justify="left")
     columns = list(rows[0]) if rows else ["nothing to measure here: ../shared is not there"]
     for number, column in enumerate(columns):

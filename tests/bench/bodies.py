@@ -13,7 +13,6 @@ import csv
 import gzip
 import io
 import json
-import resource
 import string
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from pipeline.overrides import overrides_frame
 from pipeline.platforms import identify
 from pipeline.register import STORED, load_register
 from spiders.run import crawl
+from tests.bench.memory import peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -494,8 +494,7 @@ def _step(name: str, folder: Path) -> None:
             raise SystemExit(f"the release is refused: {report.findings}")
     else:
         build_hub(folder / "release", folder / "site")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.process_time() - began, "megabytes": round(peak)}))
+    print(json.dumps({"seconds": time.process_time() - began, "megabytes": peak() >> 20}))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from tests.bench.memory import peak
 from tests.bench.web import PATHS, Loopback, home_page
 
 if TYPE_CHECKING:
@@ -62,22 +63,13 @@ def _processor() -> float:
     return sum(time for who in _WHO for time in resource.getrusage(who)[:2])
 
 
-def _peak(process: str) -> int:
-    """The most memory that a process had, in bytes; getrusage would count its parent's, too."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
 def _watch_children() -> None:
     """Keep the peak of each process that this one starts, as it cannot be asked once it ended."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     while True:
         with suppress(OSError):
             for child in children.read_text().split():
-                _peaks[child] = max(_peak(child), _peaks.get(child, 0))
+                _peaks[child] = max(peak(child), _peaks.get(child, 0))
         time.sleep(0.5)
 
 
@@ -352,7 +344,7 @@ def main() -> None:
     figures = {
         "pages": pages,
         "processor": _processor() - _begun["processor"],
-        "peak": sum(_peaks.values()) + _peak("self"),
+        "peak": sum(_peaks.values()) + peak(),
     }
     print(json.dumps(figures))
 

@@ -10,7 +10,6 @@ import gzip
 import logging
 import os
 import random
-import re
 import tempfile
 import time
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from spiders.cluster import mine_parts
 from spiders.run import mine_to
+from tests.bench.memory import peak
 from tests.bench.pages import FILLER
 from tests.crawl.web import register
 
@@ -155,12 +155,7 @@ def _seconds_of(pid: int) -> float:
 
 def _peak(cluster: Any) -> int:
     """The most memory that one of the workers ever had, in MB."""
-    return max(_peak_of(nanny.pid) for nanny in cluster.workers.values())
-
-
-def _peak_of(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text("utf-8"))
-    return int(found[1]) // 1000 if found else 0
+    return max(peak(nanny.pid) for nanny in cluster.workers.values()) >> 20
 
 
 def _killed(paths: list[Path], out: Path, scheduler: str) -> None:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.bench.memory import peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,7 @@ def main(step: str, folder: Path, size: int) -> None:
         build(folder, size, steps)
     else:
         hub(folder, size)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"processor s": time.process_time(), "MB": peak, "steps": steps}))
+    print(json.dumps({"processor s": time.process_time(), "MB": peak() >> 20, "steps": steps}))
 
 
 if __name__ == "__main__":
