@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from tests.bench import bodies, crawl, mine, pages, pipeline, urls
-from tests.bench.measure import turned, two_cores
+from tests.bench.measure import two_cores
+from tests.bench.tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tests.bench.measure import Row
 
 OUT = Path(__file__).parents[2] / "build" / "bench.json"
-_WIDEST = 8  # columns that have room side by side
 PARTS: dict[str, dict[str, Callable[[], list[Row]]]] = {
     "urls": {"URL to account": urls.scores, "URLs a second": urls.speeds},
     "pages": {"Page to accounts": pages.scores, "Pages a second": pages.speeds},
@@ -51,31 +50,10 @@ def main(names: list[str]) -> None:
     for name in names or PARTS:
         for title, measure in PARTS[name].items():
             figures[title] = measure()
-            _print(title, figures[title])
+            show(title, figures[title])
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     Console().print(f"Written to {OUT.relative_to(Path.cwd())}")
-
-
-def _print(title: str, rows: list[Row]) -> None:
-    rows = turned(rows) if rows and len(rows[0]) > _WIDEST else rows
-    table = Table(title=title, title_justify="left")
-    columns = list(rows[0]) if rows else ["nothing to measure here: ../shared is not there"]
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*(_figure(row[column]) for column in columns))
-    Console().print(table)
-
-
-def _figure(value: str | float | int) -> str:
-    return (
-        f"{value:,.3f}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else value
-    )
 
 
 if __name__ == "__main__":

@@ -59,13 +59,3 @@ def ratios(rates: Iterable[tuple[str, float]], unit: str) -> list[Row]:
     listed = list(rates)
     ours = listed[0][1]
     return [{"reader": name, unit: round(rate), "ours is": ours / rate} for name, rate in listed]
-
-
-def turned(rows: list[Row]) -> list[Row]:
-    """A line for each figure and a column for each row: what is too wide can be read so."""
-    first, *figures = rows[0]
-    lines: list[Row] = []
-    for name in figures:
-        line: Row = {first: name}
-        lines.append(line | {str(row[first]): row[name] for row in rows})
-    return lines

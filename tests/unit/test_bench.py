@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.measure import turned
 from tests.bench.memory import peak
+from tests.bench.tables import turned
 
 ROOT = Path(__file__).parents[2]
 LARGE = 300_000_000
