@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from pipeline.codes import to_frame
 from pipeline.coverage import coverage, looks, rejections
 from pipeline.directory import directory
 from pipeline.identify import identify_table
-from pipeline.ingest import carried, latest, read_crawls
+from pipeline.ingest import IngestError, carried, latest, read_crawls
 from pipeline.overrides import in_force, unused_overrides
 from pipeline.platforms import Account, default_rules, identify
 from pipeline.reconcile import account_ids, reconcile
@@ -33,6 +34,7 @@ from pipeline.release import (
     TIME_FORM,
     Release,
     in_order,
+    parquet_bytes,
     place,
     read_release,
     spec,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 RULES = Path(__file__).parents[1] / "data" / "rules"
 REFUSED = ".refused"
+# Councils that an error names before it only counts them.
+SHOWN = 5
 # The tables of which the report tells.
 TOLD = (
     "directory",
@@ -123,11 +127,16 @@ def build(
     """
     last = None if previous is None else read_release(previous)
     crawl = read_crawls(crawls)
-    made = make_tables(crawl, last, register, overrides, taken)
+    _check_listed(crawl, crawls, register)
+    crawl = _ordered(crawl, last)
+    with ThreadPoolExecutor(1) as meanwhile:  # the observations are final, and most of the bytes
+        observations = meanwhile.submit(parquet_bytes, crawl.links)
+        made = make_tables(crawl, last, register, overrides, taken)
+        ready = {"observations.parquet": observations.result()}
     folder = workshop(out)
     try:
         now = made.now.strftime(TIME_FORM)
-        write_tables(folder, made.tables, made.version, now)
+        write_tables(folder, made.tables, made.version, now, ready)
         write_json(folder / RUN, {"crawls": _told_of(crawl)})  # the checks ask how they ended
         on_check()
         findings = tuple(check(folder, last, allow))
@@ -140,6 +149,27 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return result
+
+
+def _check_listed(crawl: Crawl, folders: Sequence[Path], register: pd.DataFrame) -> None:
+    """Make sure that the register knows every council of the crawl."""
+    strange = sorted(
+        {*crawl.fetches["council_id"].unique().to_pylist()} - {*register["council_id"]}
+    )
+    if strange:
+        names = ", ".join(str(folder) for folder in folders)
+        more = f" and {len(strange) - SHOWN} more" if len(strange) > SHOWN else ""
+        raise IngestError(
+            f"{names}: has pages of {', '.join(strange[:SHOWN])}{more}, which the register does "
+            "not list; name the register of the crawl with --register, or add the council to yours"
+        )
+
+
+def _ordered(crawl: Crawl, last: Release | None) -> Crawl:
+    """A crawl with what it did not ask for again, its links in the order of a release."""
+    if last is not None:
+        crawl = carried(crawl, last.tables["fetches"], last.tables["observations"])
+    return replace(crawl, links=in_order(crawl.links, spec("observations")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +190,13 @@ def make_tables(
     overrides: pd.DataFrame,
     taken: Sequence[str] = (),
 ) -> Made:
-    """Every table of the new release, as schema.py describes it."""
+    """Every table of the new release, as schema.py describes it, of a crawl with links in order."""
     now = pd.Timestamp(latest(crawl.fetches), tz="UTC")
     register = on_day(register, now.date())
     networks = default_rules().published
     frames = {name: _before(last, name) for name in ("accounts", "history", "coverage")}
-    if last is not None:
-        crawl = carried(crawl, last.tables["fetches"], last.tables["observations"])
-    links = in_order(crawl.links, spec("observations"))
     fetches = to_pandas(crawl.fetches)
-    identified = identify_table(to_frame(links), resolved(fetches))
+    identified = identify_table(to_frame(crawl.links), resolved(fetches))
     signals = attribute(identified, fetches, register, overrides)
     both = with_partners(fetches, register)
     wait = limits()
@@ -199,7 +226,7 @@ def make_tables(
     }
     tables = {name: to_arrow(frame, spec(name)) for name, frame in new.items()}
     tables["fetches"] = in_order(crawl.fetches, spec("fetches"))
-    tables["observations"] = links
+    tables["observations"] = crawl.links
     return _versioned(tables, last, now, taken, unused_overrides(overrides, signals, now))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pipeline.codes import codes_of
 from pipeline.schema import TABLES
 
 if TYPE_CHECKING:
@@ -109,14 +110,15 @@ def rejections(identified: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
     """
     group = _codes([identified[name] for name in LINK])
     pages, addresses = pd.factorize(identified["page_url"], sort=True)
-    _, first = np.unique(group, return_index=True)
-    pairs = np.sort(pd.unique(group * len(addresses) + pages))
-    _, start, count = np.unique(pairs // len(addresses), return_index=True, return_counts=True)
+    pairs = pd.unique(group * len(addresses) + pages)
+    first_page = pd.Series(pages).groupby(group).min()
     table = (
         identified[LINK]
-        .iloc[first]
+        .loc[~pd.Series(group, index=identified.index).duplicated()]
+        .astype({name: "str" for name in LINK if name != "href"})
         .assign(
-            pages_seen=count, evidence_url=addresses.take(pairs[start] % len(addresses)).to_numpy()
+            pages_seen=np.bincount(pairs // len(addresses)),
+            evidence_url=addresses.take(first_page.to_numpy()).to_numpy(),
         )
     )
     strangers = signals.loc[
@@ -125,7 +127,7 @@ def rejections(identified: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
     table = table.merge(strangers, on=["council_id", "platform", "account_key"], how="left")
     known = "stranger: " + table["stranger"].astype("str")
     ruled = known.fillna("not_theirs: " + table["decided_by"].astype("str"))
-    table["reason"] = table["reason"].astype("str").fillna(ruled)
+    table["reason"] = table["reason"].fillna(ruled)
     table = table[table["reason"].notna()]
     key = [table[name] for name in ("council_id", "href", "reason")]
     pages_seen = table.groupby(_codes(key))["pages_seen"].transform("max")
@@ -137,8 +139,12 @@ def rejections(identified: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
 
 def _codes(columns: Sequence[pd.Series]) -> Codes:
     """One number for each distinct row of several columns, counted from 0."""
-    codes = pd.factorize(columns[0], use_na_sentinel=False)[0]
-    for column in columns[1:]:
-        more, distinct = pd.factorize(column, use_na_sentinel=False)
-        codes = pd.factorize(codes * len(distinct) + more)[0]
-    return codes
+    codes, room = np.zeros(len(columns[0]), dtype="int64"), 1
+    for column in columns:
+        more, distinct = codes_of(column)
+        size = len(distinct) + 1
+        if room > np.iinfo("int64").max // size:
+            codes, known = pd.factorize(codes)
+            room = len(known)
+        codes, room = codes * size + more + 1, room * size
+    return pd.factorize(codes)[0]

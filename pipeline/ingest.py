@@ -472,8 +472,10 @@ def _cleaned(links: pa.Table) -> pa.Table:
 
 
 def _clean(words: pa.Array) -> pa.Array:
-    clean = pc.replace_substring_regex(words, UNSAFE, " ")
+    odd = pc.invert(pc.ascii_is_printable(words))  # few are, and patterns are slow
+    clean = pc.replace_substring_regex(words.filter(odd), UNSAFE, " ")
     clean = pc.replace_substring_regex(clean, UNSEEN, "")
+    clean = pc.replace_with_mask(words, odd, clean)
     clean = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(clean), 0, TEXT_LIMIT)
     return pc.if_else(pc.equal(clean, ""), pa.scalar(None, STRING), clean)
 

@@ -224,10 +224,20 @@ def read_csv(path: Path) -> pa.Table:
     return pa.Table.from_arrays(columns, names=rows.schema.names)
 
 
-def write_tables(folder: Path, tables: Mapping[str, pa.Table], version: str, now: str) -> None:
-    """Write every table and the data package that describes them into an empty folder."""
+def write_tables(
+    folder: Path,
+    tables: Mapping[str, pa.Table],
+    version: str,
+    now: str,
+    ready: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write every table and the data package that describes them into an empty folder.
+
+    `ready` has the contents of files that are made already.
+    """
     files = [f"{name}.{form}" for name in NAMES for form in _forms(name)]
-    contents = side_by_side(lambda file: _content(file, tables), files)
+    done = ready or {}
+    contents = side_by_side(lambda file: done.get(file) or _content(file, tables), files)
     resources = []
     for file, raw in zip(files, contents, strict=True):
         (folder / file).write_bytes(raw)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 
 from pipeline.codes import encode, pruned
 from pipeline.likeness import likeness, place_words, plain_text, tier_of
+from pipeline.workers import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 RULES = Path(__file__).parents[1] / "data" / "rules"
 KEY = ["council_id", "platform", "account_key"]
@@ -49,10 +50,12 @@ PAGES = ("home", "follow")
 # Which words win when several name a service; the page's address counts only by itself.
 FROM_LABEL, FROM_HEADING, FROM_SENTENCE = 0, 1, 2
 
+# Texts that one core reads before it takes the next ones: patterns are compiled for each part.
+TEXTS_AT_ONCE = 1 << 16
 FULL_TITLE = frozenset(["council", "cyngor", "comhairle", "borough"])
 
 Flags: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-Values: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.object_]]"
+Codes: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +176,9 @@ def by_unique(
     texts = distinct(column)
     near = contains(texts, only) if only else np.ones(len(texts), dtype=bool)
     read = texts.filter(pa.array(near)).to_pylist()
-    values = np.full(len(texts), None, dtype=object)
-    values[near] = pd.Series([function(text) for text in read], dtype="object")
-    return spread(column, values)
-
-
-def spread(column: pd.Series, values: Values) -> pd.Series:
-    """One value per distinct text of a column, spread over its rows; missing where it is."""
-    codes = encode(column).cat.codes
-    return pd.Series(np.append(values, [None])[codes], index=column.index, dtype="object")
+    values = np.full(len(texts) + 1, None, dtype=object)  # the last is for rows without a text
+    values[:-1][near] = pd.Series([function(text) for text in read], dtype="object")
+    return pd.Series(values[encode(column).cat.codes], index=column.index, dtype="object")
 
 
 def distinct(column: pd.Series) -> pa.Array:
@@ -194,8 +191,15 @@ def contains(texts: pd.Series | pa.Array, pattern: str) -> Flags:
     """Which texts match the pattern anywhere, in any case; it must have no groups."""
     # Of pandas' own method most of the time goes into reading the pattern, call by call.
     cells = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
-    hits = pc.match_substring_regex(cells, pattern, ignore_case=True)
+    match = partial(pc.match_substring_regex, pattern=pattern, ignore_case=True)
+    hits = pa.chunked_array(in_parts(match, cells), pa.bool_())
     return np.asarray(hits.fill_null(False), dtype=bool)
+
+
+def in_parts(read: Callable[[pa.Array], Any], texts: pa.Array) -> Iterator[Any]:
+    """What a function makes of some of the texts at a time, one after the other: for every core."""
+    starts = range(0, len(texts) or 1, TEXTS_AT_ONCE)
+    return side_by_side(read, (texts.slice(start, TEXTS_AT_ONCE) for start in starts))
 
 
 def says(column: pd.Series, pattern: str) -> Flags:
@@ -214,8 +218,15 @@ def service_of_text(vocabulary: Vocabulary) -> Callable[[str], str | None]:
     return service
 
 
-def services_in(texts: pa.Array, vocabulary: Vocabulary) -> Values:
-    """The service that each text names first, if any.
+def services_in(texts: pa.Array, vocabulary: Vocabulary) -> pd.Categorical[Any]:
+    """The service that each text names first, if any."""
+    kinds = pd.CategoricalDtype(sorted(vocabulary.services.groupindex))
+    read = in_parts(partial(_services_in, vocabulary=vocabulary, kinds=kinds.categories), texts)
+    return pd.Categorical.from_codes(np.concatenate([*read]), dtype=kinds)
+
+
+def _services_in(texts: pa.Array, vocabulary: Vocabulary, kinds: pd.Index) -> Codes:
+    """The place among the kinds of services of what each text names, -1 for none.
 
     Python's engine takes as long over one sentence as Arrow's over twenty. So Arrow finds the word,
     and Python says which service each distinct word is. It reads a whole text only where Arrow may
@@ -227,14 +238,18 @@ def services_in(texts: pa.Array, vocabulary: Vocabulary) -> Values:
     found = pc.extract_regex(asked, f"(?i)(?P<word>{words['service']})").field("word")
     doubtful = contains(asked, words["service_unsure"]) | ~np.asarray(pc.string_is_ascii(asked))
     read = pc.if_else(pa.array(doubtful), asked, found).dictionary_encode()
-    named = np.array([*map(service_of_text(vocabulary), read.dictionary.to_pylist())], dtype=object)
-    services = np.full(len(texts), None, dtype=object)
-    services[near] = named[read.indices.to_numpy()]
+    named = [*map(service_of_text(vocabulary), read.dictionary.to_pylist())]
+    services = np.full(len(texts), -1)
+    services[near] = kinds.get_indexer(pd.Index(named, dtype="object"))[read.indices.to_numpy()]
     return services
 
 
-def words_of_address(url: pa.Array) -> pa.Array:
+def words_of_address(url: pa.Array) -> pa.ChunkedArray:
     """What a page's address says, as words: the first label of its host, and its path."""
+    return pa.chunked_array(in_parts(_words_of_address, url), pa.string())
+
+
+def _words_of_address(url: pa.Array) -> pa.Array:
     parts = pc.extract_regex(url, "(?s)^.*?://(?P<label>[^/.]*)[^/]*(?:/(?P<path>.*))?$")
     text = pc.binary_join_element_wise(parts.field("label"), parts.field("path"), " ")
     return pc.replace_substring_regex(pc.fill_null(text, ""), "[-_/.?=&+%]+", " ")
@@ -286,8 +301,7 @@ def collect(
         columns are those of schema.SIGNALS up to the decision, and url, first_seen, last_seen,
         evidence_url, evidence_region, evidence_mechanism, evidence_text.
     """
-    seen = with_partners(_encoded(identified), register)
-    seen["council_id"] = encode(seen["council_id"])
+    seen = with_partners(_encoded(identified, register), register)
     seen = _with_facts(seen, vocabulary)
     accounts = _shown(seen)
     accounts = accounts.join(_sums(seen, len(accounts)))
@@ -305,18 +319,19 @@ def collect(
     return accounts.join(_notices(seen, accounts, vocabulary))
 
 
-def _encoded(identified: pd.DataFrame) -> pd.DataFrame:
-    """The observations that name accounts, in the columns that count here, texts as codes."""
+def _encoded(identified: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
+    """The observations that name accounts, in the columns that count here, texts as codes.
+
+    The codes of councils have room for those that share a website with one of them.
+    """
     named = identified["reason"].isna() & identified["account_key"].notna()
-    seen = identified.loc[named, [*CODED, "is_home", "fetched_at"]]
-    return pd.DataFrame(
-        {column: pruned(seen[column].reset_index(drop=True)) for column in CODED}
-        | {
-            "council_id": seen["council_id"].astype("str").reset_index(drop=True),
-            "is_home": seen["is_home"].to_numpy(dtype=bool),
-            "fetched_at": pd.to_datetime(seen["fetched_at"], utc=True).reset_index(drop=True),
-        }
-    )
+    seen = identified.loc[named, [*CODED, "is_home", "fetched_at"]].reset_index(drop=True)
+    table = pd.DataFrame({column: pruned(seen[column]) for column in CODED})
+    councils = table["council_id"].cat.categories.union(partners(register).index)
+    table["council_id"] = table["council_id"].cat.set_categories(councils)
+    table["is_home"] = seen["is_home"].astype(bool)
+    table["fetched_at"] = pd.to_datetime(seen["fetched_at"], utc=True)
+    return table
 
 
 def with_partners(table: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
@@ -325,9 +340,13 @@ def with_partners(table: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
     also = table["council_id"].isin(shared.index)
     if not also.any():
         return table
-    own = table[also]
-    both = pd.concat([own, own.assign(council_id=own["council_id"].map(shared))])
-    return pd.concat([table[~also], both.drop_duplicates()], ignore_index=True)
+    # Rows are taken by number: joining coded frames would hash every text of every column.
+    own, rest = np.flatnonzero(also), np.flatnonzero(~also)
+    given = table.iloc[np.concatenate([rest, own, own])].reset_index(drop=True)
+    partner = table["council_id"].iloc[own].map(shared)
+    given.loc[len(rest) + len(own) :, "council_id"] = partner.to_numpy()
+    again = given.iloc[len(rest) :].duplicated()
+    return given.drop(again.index[again]).reset_index(drop=True)
 
 
 def partners(register: pd.DataFrame) -> pd.Series:
@@ -352,11 +371,11 @@ def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
     facts["derived"] = seen["via"].isin(DERIVED)
     # What is said around an embedded player is said of what it plays.
     player = seen["mechanism"].eq("iframe") & seen["kind"].eq("channel")
-    addresses = services_in(words_of_address(distinct(seen["page_url"])), vocabulary)
-    facts["page_service"] = spread(seen["page_url"], addresses).mask(player, None)
-    for text in TEXTS:
-        told = spread(seen[text], services_in(distinct(seen[text]), vocabulary))
-        facts[f"{text}_service"] = told.mask(player, None)
+    read = {name: distinct(seen[name]) for name in ("page_url", *TEXTS)}
+    read["page_url"] = words_of_address(read["page_url"]).combine_chunks()
+    for name, texts in read.items():
+        told = _spread(seen[name], services_in(texts, vocabulary))
+        facts["page_service" if name == "page_url" else f"{name}_service"] = told.mask(player)
     listed = says(seen["page_url"], words["social_path"]) | says(heading, words["social_heading"])
     facts["listed"] = listed & seen["region"].isin(("main", "aside"))
     facts["follow"] = says(label, words["follow"]) | says(heading, words["follow"])
@@ -371,6 +390,13 @@ def _with_facts(seen: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
     facts["welsh"] = says(label, words["welsh"]) | says(seen["language"], "^cy")
     facts["tongue"] = seen["language"].notna()
     return seen.join(facts)
+
+
+def _spread(column: pd.Series, services: pd.Categorical[Any]) -> pd.Series:
+    """The service of each distinct text of a column, spread over its rows."""
+    codes = np.append(services.codes, -1)[encode(column).cat.codes]
+    told = pd.Categorical.from_codes(codes, dtype=services.dtype)
+    return pd.Series(told, index=column.index)
 
 
 def _shown(seen: pd.DataFrame) -> pd.DataFrame:
@@ -467,7 +493,8 @@ def _service_by_words(seen: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFram
             for source, column in sources.items()
         ]
     )
-    counted = said.groupby(["code", "source", "service"]).size().rename("times").reset_index()
+    groups = said.groupby(["code", "source", "service"], observed=True)
+    counted = groups.size().rename("times").reset_index()
     counted = counted.sort_values(
         ["code", "source", "times", "service"], ascending=[True, True, False, True]
     )
@@ -720,7 +747,7 @@ def _notices(seen: pd.DataFrame, accounts: pd.DataFrame, vocabulary: Vocabulary)
     told = []
     for column in ("sentence", "label", "heading"):
         hits = by_unique(seen[column], read, vocabulary.words["notice"])
-        some = hits.fillna("").ne("")
+        some = hits.notna()
         rows = seen.loc[some, ["code", "council_id", "platform", "page", "page_service"]]
         told.append(rows.assign(hit=hits[some], notice=seen.loc[some, column].astype("str")))
     table = pd.concat(told).explode("hit").dropna(subset=["hit"])

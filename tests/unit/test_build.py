@@ -285,6 +285,13 @@ def test_no_crawl_is_refused(tmp_path: Path) -> None:
         building.build([], tmp_path / "out", None, councils(), overrides_frame([]))
 
 
+def test_a_crawl_of_councils_that_the_register_does_not_list_is_refused(tmp_path: Path) -> None:
+    other = register(council("WEX", "Wexdale Council"))
+    with pytest.raises(IngestError, match=r"crawl-x: has pages of MIL, OAK, which the register"):
+        made(tmp_path, pages(), name="x", register=other)
+    assert not (tmp_path / "x").exists()
+
+
 def test_an_interrupted_crawl_is_told_in_the_release(tmp_path: Path) -> None:
     folder = write_crawl(tmp_path / "crawl", pages())
     run = json.loads((folder / "run.json").read_text("utf-8")) | {"finished": False}

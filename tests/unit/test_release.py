@@ -32,6 +32,7 @@ from pipeline.release import (
     to_arrow,
     unguarded,
     workshop,
+    write_tables,
 )
 from tests.unit.releases import made, pages
 from tests.unit.samples import START, frame
@@ -130,6 +131,18 @@ def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> No
     again = made(tmp_path, pages()).folder
     for path in sorted(folder.iterdir()):
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_file_that_is_ready_is_written_as_it_is(folder: Path, tmp_path: Path) -> None:
+    tables, ready = read_release(folder).tables, {"observations.parquet": b"made before"}
+    write_tables(tmp_path, tables, "1.0.0", "2026-01-05T09:00:00Z", ready)
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("*.parquet")}
+    told = {
+        r["path"]: r for r in json.loads((tmp_path / "datapackage.json").read_bytes())["resources"]
+    }
+    assert made["observations.parquet"] == b"made before"
+    assert told["observations.parquet"]["bytes"] == len(b"made before")
+    assert made["fetches.parquet"] == (folder / "fetches.parquet").read_bytes()
 
 
 def test_the_order_of_pages_and_councils_changes_no_table(folder: Path, tmp_path: Path) -> None:

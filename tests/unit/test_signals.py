@@ -22,6 +22,7 @@ from pipeline.signals import (
     service_of_text,
     services_in,
     stranger_of_name,
+    with_partners,
     words_of_address,
 )
 from tests.unit.attribution_world import fetches, register, rows
@@ -129,7 +130,44 @@ def test_services_read_columnwise_are_those_read_one_by_one() -> None:
     ]
     texts = [form.format(example) for form in ["{}", *beside] for example in examples]
     service = service_of_text(VOCABULARY)
-    assert services_in(pa.array(texts), VOCABULARY).tolist() == [*map(service, texts)]
+    read = services_in(pa.array(texts), VOCABULARY)
+    assert [None if pd.isna(name) else name for name in read] == [*map(service, texts)]
+
+
+def test_texts_are_read_in_parts_as_they_are_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pa.array(["Libraries", "é", "Visit the library", "", "Highways news", "Jobs", "x"])
+    addresses = pa.array([f"https://libraries.moor.example/jobs/{n}" for n in range(7)])
+
+    def answers() -> list[Any]:
+        return [
+            services_in(texts, VOCABULARY).codes.tolist(),
+            contains(texts, "libr").tolist(),
+            words_of_address(addresses).to_pylist(),
+        ]
+
+    whole = answers()
+    monkeypatch.setattr("pipeline.signals.TEXTS_AT_ONCE", 3)
+    assert answers() == whole
+
+
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_what_stands_on_a_shared_website_is_given_to_each_council_once(kind: str) -> None:
+    seen = pd.DataFrame(
+        {
+            "council_id": ["FEN", "TAR", "FEN", "BRK", "BRK"],
+            "label": ["both read it", "both read it", "one read it", "twice", "twice"],
+        },
+        dtype="str",
+    ).astype({"council_id": kind})
+    given = with_partners(seen, register()).astype("str").to_numpy().tolist()
+    assert sorted(map(tuple, given)) == [
+        ("BRK", "twice"),
+        ("BRK", "twice"),
+        ("FEN", "both read it"),
+        ("FEN", "one read it"),
+        ("TAR", "both read it"),
+        ("TAR", "one read it"),
+    ]
 
 
 @pytest.mark.parametrize(
