@@ -118,7 +118,8 @@ def _declared(body: bytes, content_type: str | None) -> str:
 
 def parse(body: bytes) -> etree._Element:
     """The tree of a page in UTF-8; an empty `html` element where there is nothing to parse."""
-    if _most_attributes(body) > _MANY_ATTRIBUTES:
+    # An attribute and what parts it from the next are two bytes at least.
+    if len(body) > 2 * _MANY_ATTRIBUTES and _most_attributes(body) > _MANY_ATTRIBUTES:
         body = _CROWDED_TAG.sub(rb"<\1>", body)
     root = _parse(body)
     if _is_cut(root):
